@@ -1,0 +1,66 @@
+"""Volna listens to a folder of sounds, learns an autoencoder from it, and finds what sounds alike.
+
+The same verbs as the command line, as functions::
+
+    import volna
+    volna.index(["~/Music"])
+    for match in volna.similar("nina simone - feeling good").results:
+        print(match.rank, match.artist, match.title, match.why)
+
+Nothing heavy is imported before it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "index": "volna.workflows",
+    "similar": "volna.workflows",
+    "wave": "volna.workflows",
+    "journey": "volna.workflows",
+    "train": "volna.workflows",
+    "evaluate": "volna.workflows",
+    "status": "volna.workflows",
+    "failures": "volna.workflows",
+    "forget": "volna.workflows",
+    "save_playlist": "volna.workflows",
+    "demo": "volna.workflows",
+    "embed_file": "volna.embedding",
+    "log_mel": "volna.workflows",
+    "describe": "volna.workflows",
+    "TrackVectors": "volna.sklearn",
+    "VolnaError": "volna.errors",
+}
+
+__all__ = [
+    "TrackVectors",
+    "VolnaError",
+    "demo",
+    "describe",
+    "embed_file",
+    "evaluate",
+    "failures",
+    "forget",
+    "index",
+    "journey",
+    "log_mel",
+    "save_playlist",
+    "similar",
+    "status",
+    "train",
+    "wave",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'volna' has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

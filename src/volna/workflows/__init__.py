@@ -1,0 +1,47 @@
+"""The verbs, one short function each; the Python API, the command line and whatever else talks to people share them.
+
+A verb is imported when it is first used, so that a search does not load what only indexing needs.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_PLACES = {
+    "index": "indexing",
+    "train": "learning",
+    "similar": "searching",
+    "wave": "playing",
+    "journey": "playing",
+    "save_playlist": "playing",
+    "evaluate": "evaluating",
+    "status": "keeping",
+    "failures": "keeping",
+    "forget": "keeping",
+    "demo": "demonstrating",
+    "log_mel": "hearing",
+    "describe": "hearing",
+}
+
+__all__ = [
+    "demo",
+    "describe",
+    "evaluate",
+    "failures",
+    "forget",
+    "index",
+    "journey",
+    "log_mel",
+    "save_playlist",
+    "similar",
+    "status",
+    "train",
+    "wave",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'volna.workflows' has no attribute {name!r}")
+    return getattr(import_module(f"volna.workflows.{_PLACES[name]}"), name)

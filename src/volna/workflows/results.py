@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["Evaluation", "Failure", "IndexSummary", "Match", "Playlist", "Row", "Similar", "Status"]
+__all__ = ["DemoReport", "Evaluation", "Failure", "IndexSummary", "Match", "Playlist", "Row", "Similar", "Status"]
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,24 @@ class Status:
     embedded: int
     trained_on: int
     spaces: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass
+class DemoReport:
+    """What the demo did, step by step; the music, and so every figure, is synthetic."""
+
+    folder: str
+    library: str
+    index: IndexSummary
+    similar: Similar
+    playlist: Playlist
+    playlist_path: str
+    evaluation: Evaluation
+    seconds: float
     notes: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:

@@ -1,0 +1,369 @@
+"""Train an autoencoder on cached log-mels: the whole loop, readable top to bottom.
+
+A step draws two places of each of ``batch_size`` tracks, hides bands and frames of them, and asks for two things: the
+clean input back (reconstruction), and that the two places of a track recognise each other among all others (contrast).
+The learning rate warms up and then falls along a cosine, over whichever runs out first, steps or time. An exponential
+average of the weights is what validates, on whole tracks held out, and what is kept.
+
+Everything random depends on the seed and the number of the step alone, so a training that was killed and taken up again
+ends at the very same weights (one machine, a number of steps given, no time budget).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from volna.errors import InputError, ModelError
+from volna.models import MODELS
+from volna.models.checkpoint import build
+from volna.models.layers import Normalisation, scale
+from volna.models.pca import PcaAutoencoder, PcaConfig, fit_pca
+from volna.training.augment import jitter_gain, mask_bands_and_frames
+from volna.training.dataset import MelCache, batches
+from volna.training.losses import CONTRAST, RECONSTRUCTION
+from volna.training.report import Clock, Data, conditioned, finish, prepare, reconstruction_loss
+from volna.training.state import (
+    OPTIMIZERS,
+    TrainingState,
+    load_state,
+    new_state,
+    remember_best,
+    save_state,
+    update_average,
+)
+
+__all__ = ["STATE_NAME", "TrainConfig", "TrainResult", "train", "train_steps", "train_task"]
+
+STATE_NAME = "training.state"
+N_UNDONE_AT_MOST = 20
+SAVE_EVERY_S = 20.0
+REPORT_EVERY_S = 0.5
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """All settings of a training; times in seconds, ``gain`` in units of the conditioned input (about 12 dB each).
+
+    ``max_steps`` and ``time_budget_s``: whichever comes first. With ``time_budget_s=None`` the result depends on the
+    seed and the data alone. ``patience`` counts validations without a better loss. ``mask_bands`` and ``mask_frames``
+    are the widest masks; ``contrast_weight=0`` leaves the contrast out.
+    """
+
+    model: str = "conv"
+    model_config: Mapping[str, Any] = field(default_factory=dict)
+    loss: str = "mse"
+    optimizer: str = "adamw"
+    lr: float = 2e-3
+    weight_decay: float = 0.01
+    batch_size: int = 32
+    n_frames: int = 128
+    max_steps: int = 800
+    time_budget_s: float | None = 300.0
+    warm_up: float = 0.08
+    clip: float = 1.0
+    ema: float = 0.98
+    mask_bands: int = 15
+    mask_frames: int = 29
+    gain: float = 0.3
+    contrast: str = "info_nce"
+    contrast_weight: float = 1.0
+    temperature: float = 0.1
+    val_every: int = 50
+    val_share: float = 0.1
+    patience: int = 12
+    seed: int = 0
+    n_threads: int | None = None
+
+
+@dataclass
+class TrainResult:
+    """The checkpoint's bytes, one dict a validation (step, train_loss, val_loss, lr, seconds), and what was used."""
+
+    checkpoint: bytes
+    history: list[dict[str, Any]]
+    summary: dict[str, Any]
+
+
+def train(
+    cache_folder: str | Path,
+    config: TrainConfig | None = None,
+    *,
+    mel_config: Mapping[str, Any] | None = None,
+    groups: Mapping[str, str] | None = None,
+    resume_from: str | Path | None = None,
+    progress: Callable[[dict[str, Any]], None] | None = None,
+) -> TrainResult:
+    """Train on every track of a :class:`~volna.training.dataset.MelCache`.
+
+    Parameters
+    ----------
+    cache_folder
+        Holds the log-mels; ``training.state`` is written there about every 20 s.
+    config
+        Settings; the defaults are meant to be used.
+    mel_config
+        How the log-mels were made, kept in the checkpoint.
+    groups
+        Group (artist) of each key: no group is both trained on and validated.
+    resume_from
+        A state file of an interrupted training. One that is missing, damaged or of other settings or tracks is left
+        aside and the training begins anew; ``summary["resumed"]`` tells.
+    progress
+        Called about twice a second with ``step, fraction, train_loss, val_loss, seconds, eta_s``.
+
+    Raises
+    ------
+    InputError
+        A setting that does not exist.
+    ModelError
+        No usable track in the cache, or the loss stays not finite.
+    """
+    steps = train_steps(cache_folder, config, mel_config=mel_config, groups=groups, resume_from=resume_from)
+    while True:
+        try:
+            event = next(steps)
+        except StopIteration as stop:
+            return stop.value
+        if progress:
+            progress(event)
+
+
+def train_task(settings: Mapping[str, Any]) -> Generator[tuple[str, dict[str, Any]], Any, dict[str, Any]]:
+    """:func:`train` for a child process: yields ``("progress", event)`` and returns the result as a dict.
+
+    ``settings``: ``cache_folder``, and optionally ``config`` (a dict of :class:`TrainConfig`), ``mel_config``,
+    ``groups`` and ``resume`` (default true: take up the state in the folder where it fits).
+    """
+    try:
+        config = TrainConfig(**settings.get("config", {}))
+    except TypeError as error:
+        raise InputError(f"a setting of the training does not exist: {error}") from error
+    folder = Path(settings["cache_folder"])
+    steps = train_steps(
+        folder,
+        config,
+        mel_config=settings.get("mel_config"),
+        groups=settings.get("groups"),
+        resume_from=folder / STATE_NAME if settings.get("resume", True) else None,
+    )
+    while True:
+        try:
+            event = next(steps)
+        except StopIteration as stop:
+            return dict(vars(stop.value))
+        yield "progress", event
+
+
+def train_steps(
+    cache_folder: str | Path,
+    config: TrainConfig | None = None,
+    *,
+    mel_config: Mapping[str, Any] | None = None,
+    groups: Mapping[str, str] | None = None,
+    resume_from: str | Path | None = None,
+) -> Generator[dict[str, Any], None, TrainResult]:
+    """:func:`train` as a generator of its progress events, which returns the result."""
+    config = config or TrainConfig()
+    _check(config)
+    before = torch.get_num_threads(), torch.get_rng_state()
+    torch.set_num_threads(config.n_threads or before[0])
+    try:
+        return (yield from _run(MelCache(cache_folder), config, dict(mel_config or {}), groups, resume_from))
+    finally:
+        torch.set_num_threads(before[0])
+        torch.set_rng_state(before[1])
+
+
+def _run(
+    cache: MelCache,
+    config: TrainConfig,
+    mel_config: dict[str, Any],
+    groups: Mapping[str, str] | None,
+    resume_from: str | Path | None,
+) -> Generator[dict[str, Any], None, TrainResult]:
+    started = time.perf_counter()
+    data = prepare(cache, groups=groups, n_frames=config.n_frames, val_share=config.val_share, seed=config.seed)
+    model = _new_model(config, data)
+    pca = fit_pca(conditioned(data), PcaConfig(data.n_mels, model.config.latent, model.stride))
+    if config.model == "pca":
+        return _closed_form(pca, data, config, mel_config, Clock(started, config.time_budget_s))
+    if hasattr(model, "start_from"):
+        model.start_from(pca)
+    state = new_state(model, config.optimizer, config.lr, config.weight_decay)
+    fingerprint = _fingerprint(config, data)
+    resumed = resume_from is not None and load_state(resume_from, state, fingerprint)
+    clock = Clock(started - state.seconds, config.time_budget_s)
+    n_before, first_s = state.step, clock.seconds()
+
+    size = {"batch_size": config.batch_size, "n_frames": config.n_frames}
+    draws = batches(cache, data.training, **size, seed=config.seed, first_step=n_before)
+    while (stopped := _why_stop(state, config, clock)) is None:
+        rate = config.lr * state.rate_scale * _schedule(_done(state, config, clock), config.warm_up)
+        _step(state, next(draws), data.normalisation, config, rate)
+        state.seconds = clock.seconds()
+        if state.step % config.val_every == 0 or state.step == config.max_steps:
+            _validate(state, data.held_out, config, rate)
+        if clock.due("save", SAVE_EVERY_S):
+            save_state(cache.folder / STATE_NAME, state, fingerprint)
+        if clock.due("report", REPORT_EVERY_S) or state.step == config.max_steps:
+            yield _event(state, config, clock)
+
+    if not state.history or state.history[-1]["step"] != state.step:
+        _validate(state, data.held_out, config, 0.0)
+    save_state(cache.folder / STATE_NAME, state, fingerprint)
+    if state.best:
+        state.average.load_state_dict(state.best)
+    speed = 2 * config.batch_size * (state.step - n_before) / max(state.seconds - first_s, 1e-9)
+    used = {"stopped": stopped, "resumed": resumed, "windows_per_s": round(speed, 1), "n_undone": state.n_undone}
+    used |= {"steps": state.step, "val_loss": state.best_loss, "config": _plain(config)}
+    checkpoint, summary = finish(state.average, pca, data, mel_config, RECONSTRUCTION[config.loss], clock, used)
+    return TrainResult(checkpoint, state.history, summary)
+
+
+def _closed_form(
+    pca: PcaAutoencoder, data: Data, config: TrainConfig, mel_config: dict[str, Any], clock: Clock
+) -> TrainResult:
+    """The linear autoencoder is fitted already: no steps, no history."""
+    loss = RECONSTRUCTION[config.loss]
+    used = {"stopped": "closed form", "resumed": False, "windows_per_s": None, "n_undone": 0, "steps": 0}
+    used |= {"val_loss": reconstruction_loss(pca, data.held_out, loss), "config": _plain(config)}
+    checkpoint, summary = finish(pca, pca, data, mel_config, loss, clock, used)
+    return TrainResult(checkpoint, [], summary)
+
+
+def _new_model(config: TrainConfig, data: Data) -> Any:
+    torch.manual_seed(config.seed)
+    model = build(config.model, {"n_mels": data.n_mels, **config.model_config})
+    return model.to(memory_format=torch.channels_last)  # measured: 1.3 times the steps a second
+
+
+def _step(
+    state: TrainingState, pairs: NDArray[np.float32], normalisation: Normalisation, config: TrainConfig, rate: float
+) -> None:
+    """One step on pairs ``(B, 2, n_mels, T)`` in dB relative to the level; undone where it is not finite."""
+    torch.manual_seed(config.seed * 1_000_003 + state.step)  # for models that draw noise
+    rng = np.random.default_rng([config.seed, 3, state.step])
+    target = scale(np.concatenate([pairs[:, 0], pairs[:, 1]]), normalisation)
+    target = jitter_gain(target, rng, config.gain)
+    seen = mask_bands_and_frames(target, rng, n_bands=config.mask_bands, n_frames=config.mask_frames)
+    # Weights only move by a finite gradient of limited length, so they stay finite; running means of batch norm do not.
+    buffers = [buffer.clone() for buffer in state.model.buffers()]
+
+    state.model.train()
+    state.optimizer.zero_grad(set_to_none=True)
+    out = state.model(torch.from_numpy(seen))
+    loss = RECONSTRUCTION[config.loss](out["mel"], torch.from_numpy(target))
+    value = float(loss.detach())
+    if config.contrast_weight and hasattr(state.model, "project"):
+        first, second = state.model.project(out["latent"]).chunk(2)
+        loss = loss + config.contrast_weight * CONTRAST[config.contrast](first, second, config.temperature)
+    torch.autograd.backward(loss)
+    length = torch.nn.utils.clip_grad_norm_(state.model.parameters(), config.clip)
+
+    state.step += 1
+    if torch.isfinite(loss) and torch.isfinite(length):
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate
+        state.optimizer.step()
+        update_average(state, config.ema)
+        state.losses.append(value)
+    else:
+        _undo(state, buffers)
+
+
+@torch.no_grad()
+def _undo(state: TrainingState, buffers: list[Tensor]) -> None:
+    for buffer, before in zip(state.model.buffers(), buffers, strict=True):
+        buffer.copy_(before)
+    state.rate_scale /= 2
+    state.n_undone += 1
+    if state.n_undone > N_UNDONE_AT_MOST:
+        raise ModelError(
+            f"the training does not converge: the loss was not finite {state.n_undone} times; try a lower lr"
+        )
+
+
+@torch.inference_mode()
+def _validate(state: TrainingState, held_out: Tensor, config: TrainConfig, rate: float) -> None:
+    """Reconstruction loss of the average on the held-out windows, clean and whole; the best average is remembered."""
+    loss = reconstruction_loss(state.average, held_out, RECONSTRUCTION[config.loss])
+    remember_best(state, loss if math.isfinite(loss) else float("inf"))
+    recent = [value for value in state.losses if math.isfinite(value)]
+    entry = {"step": state.step, "train_loss": _mean(recent), "val_loss": loss, "lr": rate, "seconds": state.seconds}
+    state.history.append(entry)
+    state.losses = []
+
+
+def _done(state: TrainingState, config: TrainConfig, clock: Clock) -> float:
+    return max(state.step / config.max_steps, clock.fraction())
+
+
+def _why_stop(state: TrainingState, config: TrainConfig, clock: Clock) -> str | None:
+    if state.step >= config.max_steps:
+        return "steps"
+    if clock.fraction() >= 1.0:
+        return "time"
+    return "early" if state.stale >= config.patience else None
+
+
+def _schedule(done: float, warm_up: float) -> float:
+    """Share of the learning rate: a line up to 1 over ``warm_up``, then half a cosine down to 0.01."""
+    if done < warm_up:
+        return (done + 0.01) / (warm_up + 0.01)
+    return 0.01 + 0.99 * (1 + math.cos(math.pi * min((done - warm_up) / (1 - warm_up), 1.0))) / 2
+
+
+def _event(state: TrainingState, config: TrainConfig, clock: Clock) -> dict[str, Any]:
+    done = min(_done(state, config, clock), 1.0)
+    return {
+        "step": state.step,
+        "fraction": done,
+        "train_loss": _mean(state.losses) or (state.history[-1]["train_loss"] if state.history else None),
+        "val_loss": state.history[-1]["val_loss"] if state.history else None,
+        "seconds": round(clock.seconds(), 2),
+        "eta_s": round(clock.seconds() * (1 - done) / done, 1) if done else None,
+    }
+
+
+def _mean(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _fingerprint(config: TrainConfig, data: Data) -> str:
+    """Names what a saved state belongs to: every setting but how long and on how many threads, and the tracks."""
+    settings = _plain(config)
+    for name in ("max_steps", "time_budget_s", "n_threads", "patience"):
+        settings.pop(name)
+    tracks = [[track.key for track in part] for part in (data.training, data.validation)]
+    return hashlib.sha256(json.dumps([settings, tracks], sort_keys=True).encode()).hexdigest()
+
+
+def _plain(config: TrainConfig) -> dict[str, Any]:
+    """The settings as they are after a round trip through JSON."""
+    return dict(json.loads(json.dumps({**vars(config), "model_config": dict(config.model_config)})))
+
+
+def _check(config: TrainConfig) -> None:
+    for setting, value, known in (
+        ("model", config.model, MODELS),
+        ("loss", config.loss, RECONSTRUCTION),
+        ("contrast", config.contrast, CONTRAST),
+        ("optimizer", config.optimizer, OPTIMIZERS),
+    ):
+        if value not in known:
+            raise InputError(f"expected {setting} to be one of {', '.join(known)}, got {value!r}")
+    for name in ("lr", "batch_size", "n_frames", "max_steps", "clip", "val_every", "temperature"):
+        if not getattr(config, name) > 0:
+            raise InputError(f"expected {name} above 0, got {getattr(config, name)!r}")

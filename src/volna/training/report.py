@@ -1,0 +1,168 @@
+"""Before and after the loop: the data of a training made ready, and the trained model made into a checkpoint that says
+how good it is.
+
+The measure is the reconstruction error on windows of whole tracks held out, beside two predictions that need no
+network: the mean spectrum (what a model that learnt nothing gives) and principal components at the same size and rate.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from volna.errors import ModelError
+from volna.models.checkpoint import Checkpoint, to_bytes
+from volna.models.layers import Normalisation, condition, embed_log_mels, fit_normalisation
+from volna.models.pca import PcaAutoencoder
+from volna.training.dataset import MelCache, Track, scan_tracks, split_tracks, tile_frames
+
+__all__ = ["Clock", "Data", "conditioned", "finish", "prepare", "reconstruction_loss"]
+
+N_HELD_OUT = 256  # windows that validate
+N_FITTED = 400  # tracks whose spread sets the scale of the input
+N_PCA = 150  # tracks that the principal components are fitted on: about 10 000 patches
+N_STATISTICS = 600  # tracks whose vectors give centre and spread
+END_SHARE, END_AT_MOST_S = 0.08, 15.0  # of a time budget, kept for what :func:`finish` does
+_BATCH = 64
+
+
+@dataclass
+class Clock:
+    """Time used since ``started``, out of a budget that keeps some seconds for the end."""
+
+    started: float  # of ``time.perf_counter``, moved back by what earlier runs used
+    budget_s: float | None
+    _last: dict[str, float] = field(default_factory=dict)
+
+    def seconds(self) -> float:
+        return time.perf_counter() - self.started
+
+    def fraction(self) -> float:
+        """Share of the time of the loop that is used, 0 without a budget."""
+        if self.budget_s is None:
+            return 0.0
+        return self.seconds() / max(self.budget_s - min(END_SHARE * self.budget_s, END_AT_MOST_S), 1e-9)
+
+    def over(self) -> bool:
+        return self.budget_s is not None and self.seconds() > self.budget_s
+
+    def due(self, what: str, every_s: float) -> bool:
+        """True when ``every_s`` seconds passed since it was last true for ``what``, or since the first question."""
+        now = time.perf_counter()
+        if now - self._last.setdefault(what, now if every_s else 0.0) < every_s:
+            return False
+        self._last[what] = now
+        return True
+
+
+@dataclass
+class Data:
+    """The tracks of a training: which train, which validate, and how their log-mels are conditioned."""
+
+    cache: MelCache
+    training: list[Track]
+    validation: list[Track]
+    unusable: list[str]
+    normalisation: Normalisation
+    held_out: Tensor  # (n, n_mels, n_frames), conditioned windows of the validation tracks
+
+    @property
+    def n_mels(self) -> int:
+        return self.training[0].n_mels
+
+
+def prepare(cache: MelCache, *, groups: Mapping[str, str] | None, n_frames: int, val_share: float, seed: int) -> Data:
+    """Scan the cache, hold out whole tracks, fit the conditioning on the rest, cut the windows that validate."""
+    tracks, unusable = scan_tracks(cache)
+    if not tracks:
+        raise ModelError(f"expected log-mels to train on in {cache.folder}, found none that can be read")
+    training, validation = split_tracks(tracks, groups=groups, share=val_share, seed=seed)
+    fitted = sample(training, N_FITTED, seed)
+    normalisation = fit_normalisation(windows for track in fitted if (windows := cache.get(track.key)))
+    each = -(-N_HELD_OUT // len(validation))
+    cut: list[NDArray[np.float32]] = []
+    for track in validation:
+        cut += _segments(condition(cache.get(track.key) or [], normalisation), n_frames, min(each, 6))
+    if not cut:
+        raise ModelError(f"the log-mels that were to validate in {cache.folder} went away: index again")
+    return Data(cache, training, validation, unusable, normalisation, torch.from_numpy(np.stack(cut[:N_HELD_OUT])))
+
+
+def sample(tracks: list[Track], n: int, seed: int) -> list[Track]:
+    """At most ``n`` tracks drawn without replacement, in the order given."""
+    chosen = np.random.default_rng([seed, 4]).permutation(len(tracks))[:n]
+    return [tracks[i] for i in sorted(chosen)]
+
+
+@torch.inference_mode()
+def reconstruction_loss(model: Any, windows: Tensor, loss: Callable[[Tensor, Tensor], Tensor]) -> float:
+    """Mean loss over windows ``(n, n_mels, n_frames)``, every window weighing the same."""
+    model.eval()
+    total = sum([float(loss(model(part)["mel"], part)) * len(part) for part in torch.split(windows, _BATCH)])
+    return total / len(windows)
+
+
+def finish(
+    model: Any,
+    pca: PcaAutoencoder,
+    data: Data,
+    mel_config: dict[str, Any],
+    loss: Callable[[Tensor, Tensor], Tensor],
+    clock: Clock,
+    used: dict[str, Any],
+) -> tuple[bytes, dict[str, Any]]:
+    """The checkpoint of a trained model and the summary in it: ``used``, the counts of tracks and the baselines."""
+    summary = {
+        **used,
+        "n_tracks": len({track.key for track in data.training + data.validation}),
+        "n_training": len(data.training),
+        "n_validation": len(data.validation),
+        "n_tiled": sum(max(track.n_frames) < data.held_out.shape[2] for track in data.training),
+        "n_unusable": len(data.unusable),
+        "dim": 2 * int(model.config.latent),
+        "n_parameters": sum(p.numel() for p in model.parameters()),
+        "val_loss_mean_spectrum": float(loss(torch.zeros_like(data.held_out), data.held_out)),
+        "val_loss_pca": reconstruction_loss(pca, data.held_out, loss),
+    }
+    centre, spread = _statistics(model, data, clock)
+    summary["seconds"] = round(clock.seconds(), 2)
+    architecture = used["config"]["model"]
+    return to_bytes(Checkpoint(model, architecture, mel_config, data.normalisation, centre, spread, summary)), summary
+
+
+def conditioned(data: Data) -> Iterator[NDArray[np.float32]]:
+    """Conditioned windows ``(n_mels, n_frames)`` of some training tracks, for the principal components."""
+    for track in sample(data.training, N_PCA, 0):
+        yield from condition(data.cache.get(track.key) or [], data.normalisation)
+
+
+def _statistics(model: Any, data: Data, clock: Clock) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Median and spread (of the middle half, scaled to a normal's) of the training tracks' vectors, ``(dim,)``."""
+    vectors = []
+    for track in sample(data.training, N_STATISTICS, 0):
+        if windows := data.cache.get(track.key):
+            vectors.append(embed_log_mels(model, windows, data.normalisation))
+        if clock.over() and len(vectors) >= 20:
+            break
+    if not vectors:
+        raise ModelError(f"the log-mels in {data.cache.folder} went away during the training: index again")
+    low, centre, high = np.percentile(np.stack(vectors), [25, 50, 75], axis=0)
+    spread = np.maximum((high - low) / 1.349, 1e-6)
+    return centre.astype(np.float32), spread.astype(np.float32)
+
+
+def _segments(windows: list[NDArray[np.float32]], n_frames: int, n: int) -> list[NDArray[np.float32]]:
+    """At most ``n`` cuts of ``n_frames``, taken in turn from each window; a short window is tiled to one cut."""
+    cuts = [
+        (start, index, tile_frames(mel[:, start : start + n_frames], n_frames))
+        for index, mel in enumerate(windows)
+        for start in range(0, max(mel.shape[1] - n_frames, 0) + 1, n_frames)
+    ]
+    return [cut for _, _, cut in sorted(cuts, key=lambda c: c[:2])[:n]]

@@ -1,0 +1,114 @@
+"""The state of a training: all that a step changes, in one object that can be saved and taken up again.
+
+A state file is a dictionary of tensors, numbers and texts, read with ``torch.load(weights_only=True)``: nothing in it
+runs code. It is written beside and renamed, so a run killed while writing leaves the previous one.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import os
+import pickle
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from volna.training.dataset import write_whole
+
+__all__ = ["OPTIMIZERS", "TrainingState", "load_state", "new_state", "save_state"]
+
+OPTIMIZERS: dict[str, Any] = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "sgd": lambda parameters, lr, weight_decay: torch.optim.SGD(
+        parameters, lr=lr, weight_decay=weight_decay, momentum=0.9, nesterov=True
+    ),
+    "rmsprop": torch.optim.RMSprop,
+}
+
+
+@dataclass
+class TrainingState:
+    """Weights, their moving average, the optimiser's memory, and counters.
+
+    ``best`` is the moving average at its lowest validation loss. ``rate_scale`` is halved by every step undone.
+    ``stale`` counts validations without a better loss; ``seconds`` is the time used so far, earlier runs included.
+    """
+
+    model: Any
+    average: Any
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    seconds: float = 0.0
+    rate_scale: float = 1.0
+    n_undone: int = 0
+    stale: int = 0
+    best_loss: float = float("inf")
+    best: dict[str, Tensor] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)  # of the steps since the last validation
+
+
+_NUMBERS = ("step", "seconds", "rate_scale", "n_undone", "stale", "best_loss", "history", "losses")
+
+
+def new_state(model: nn.Module, optimizer: str, lr: float, weight_decay: float) -> TrainingState:
+    """A training about to take its first step."""
+    average = copy.deepcopy(model).eval().requires_grad_(False)
+    return TrainingState(model, average, OPTIMIZERS[optimizer](model.parameters(), lr=lr, weight_decay=weight_decay))
+
+
+@torch.no_grad()
+def update_average(state: TrainingState, decay: float) -> None:
+    """Move the average towards the weights; faster at first, so that it forgets where it began."""
+    weight = 1.0 - min(decay, (1 + state.step) / (10 + state.step))
+    for mean, new in zip(state.average.state_dict().values(), state.model.state_dict().values(), strict=True):
+        if mean.is_floating_point():
+            mean.lerp_(new, weight)
+        else:
+            mean.copy_(new)
+
+
+def remember_best(state: TrainingState, loss: float) -> None:
+    """Keep the average where it validates best so far, and count the validations since."""
+    if loss < state.best_loss:
+        state.best_loss, state.stale = loss, 0
+        state.best = {name: tensor.clone() for name, tensor in state.average.state_dict().items()}
+    else:
+        state.stale += 1
+
+
+def save_state(path: Path, state: TrainingState, fingerprint: str) -> None:
+    """Write the state, whole or not at all. ``fingerprint`` names the settings and the tracks that it belongs to."""
+    content = {
+        "fingerprint": fingerprint,
+        "model": state.model.state_dict(),
+        "average": state.average.state_dict(),
+        "optimizer": state.optimizer.state_dict(),
+        "best": state.best,
+        **{name: getattr(state, name) for name in _NUMBERS},
+    }
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_whole(path, buffer.getvalue())
+
+
+def load_state(path: str | os.PathLike[str], state: TrainingState, fingerprint: str) -> bool:
+    """Take up the saved training in place of the fresh ``state``; False where there is none, or it is another's."""
+    try:
+        content = torch.load(path, weights_only=True)
+        if content["fingerprint"] != fingerprint:
+            return False
+        state.model.load_state_dict(content["model"])
+        state.average.load_state_dict(content["average"])
+        state.optimizer.load_state_dict(content["optimizer"])
+        state.best = dict(content["best"])
+        for name in _NUMBERS:
+            setattr(state, name, content[name])
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, AttributeError, pickle.UnpicklingError):
+        return False
+    return True

@@ -1,0 +1,65 @@
+"""What several verbs share: the progress callable, the time a file may take, where the library is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from volna.features.constants import descriptor_priors
+from volna.features.recipe import DESCRIPTOR_WEIGHTS
+from volna.library.index import Index, Settings, index_folder, open_index
+from volna.library.store import Catalogue, ModelRow, default_library_path
+
+__all__ = ["SEGMENTS", "TIMEOUT_S", "Progress", "library_path", "names_of_spaces", "newest_model", "open_current_index", "open_library", "silent", "space_settings"]
+
+SEGMENTS = ("spread", "start", "middle", "end")
+TIMEOUT_S = 60.0  # an analysis takes some 30 ms; a network disk on a busy machine gets its time
+
+Progress = Callable[[str, int, int | None, str], None]  # (stage, done, total, note)
+
+
+def silent(stage: str, done: int, total: int | None, note: str = "") -> None:
+    """A progress callable that says nothing."""
+
+
+def library_path(library: str | Path | None) -> Path:
+    """The library named, or the default one."""
+    return Path(library) if library is not None else default_library_path()
+
+
+def open_library(library: str | Path | None, *, create: bool = False) -> Catalogue:
+    """Open the library named, or the default one; the caller closes it (``with``)."""
+    return Catalogue.open(library_path(library), create=create)
+
+
+def newest_model(catalogue: Catalogue) -> ModelRow | None:
+    """The model that new tracks are embedded with: one that waits for its embedding to be complete, else the active one."""
+    return catalogue.pending_model() or catalogue.active_model()
+
+
+def names_of_spaces(catalogue: Catalogue) -> dict[str, str]:
+    """Which vectors of the catalogue answer now: descriptors of one version, latents of the active model."""
+    names = {"descriptors": catalogue.descriptor_space}
+    model = catalogue.active_model()
+    return names | {"autoencoder": model.id} if model else names
+
+
+def open_current_index(catalogue: Catalogue) -> Index:
+    """The index of a library, made again where it is behind."""
+    settings = partial(space_settings, catalogue)
+    return open_index(catalogue, names_of_spaces(catalogue), index_folder(catalogue.path), settings=settings)
+
+
+def space_settings(catalogue: Catalogue) -> Settings:
+    """The shipped statistics of the descriptors, and those that the model has of its training tracks."""
+    priors = {"descriptors": descriptor_priors()}
+    model = catalogue.active_model()
+    if model is not None:
+        from safetensors.numpy import load  # the statistics alone need no torch
+
+        tensors = load(catalogue.model_bytes(model.id))
+        priors["autoencoder"] = (tensors["embedding.centre"], tensors["embedding.spread"])
+    return Settings(priors=priors, weights={"descriptors": np.asarray(DESCRIPTOR_WEIGHTS)})

@@ -1,0 +1,172 @@
+"""One contract for every entry of MODELS: a new architecture is tested by being listed there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from volna.errors import ModelError
+from volna.models import MODELS
+from volna.models.checkpoint import Checkpoint, build, from_bytes, to_bytes
+from volna.models.layers import Normalisation, pool
+from volna.models.pca import fit_pca
+
+N_MELS = 20
+TINY: dict[str, dict[str, Any]] = {
+    "conv": {"channels": (8, 8, 8, 16), "latent": 12},
+    "pca": {"latent": 12},
+}
+
+every_model = pytest.mark.parametrize("name", MODELS)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(before)
+
+
+def tiny(name: str, n_mels: int = N_MELS) -> Any:
+    return build(name, {**TINY.get(name, {}), "n_mels": n_mels})
+
+
+def sounds(n: int, n_frames: int = 64, seed: int = 0) -> torch.Tensor:
+    """Smooth spectra that move slowly in time: (n, N_MELS, n_frames), mean 0, spread about 1."""
+    rng = np.random.default_rng(seed)
+    bands, frames = np.linspace(0, 1, N_MELS), np.arange(n_frames) / 64
+    shapes = np.stack([np.cos(np.pi * k * bands) for k in range(1, 5)])
+    speeds = rng.uniform(0.5, 2.0, (n, 4, 1))
+    gains = np.cos(2 * np.pi * (speeds * frames + rng.random((n, 4, 1))))
+    return torch.from_numpy(np.einsum("kf,nkt->nft", shapes, gains).astype(np.float32))
+
+
+def fitted(name: str, mels: torch.Tensor, n_steps: int) -> Any:
+    """A model fitted to these windows: by gradient where it has parameters, in closed form where it has none."""
+    model = tiny(name)
+    if not list(model.parameters()):
+        return fit_pca(mels.numpy(), model.config)
+    model.train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(n_steps):
+        optimizer.zero_grad()
+        loss = (model(mels)["mel"] - mels).square().mean()
+        loss.backward()
+        optimizer.step()
+    return model.eval()
+
+
+def error(model: Any, mels: torch.Tensor) -> float:
+    with torch.inference_mode():
+        return float((model(mels)["mel"] - mels).square().mean())
+
+
+@every_model
+@pytest.mark.parametrize("n_frames", [1, 15, 16, 33, 128])
+@pytest.mark.parametrize("n_mels", [1, 20, 72])
+def test_shapes(name, n_mels, n_frames):
+    model = tiny(name, n_mels).eval()
+    mel = torch.randn(2, n_mels, n_frames)
+    out = model(mel)
+    assert out["mel"].shape == mel.shape
+    assert out["latent"].shape == (2, 12, -(-n_frames // model.stride))
+    assert torch.equal(out["latent"], model.encode(mel))
+    assert model.decode(out["latent"]).shape == (2, n_mels, out["latent"].shape[2] * model.stride)
+    assert pool(out["latent"]).shape == (2, 24)
+
+
+@every_model
+def test_the_default_is_small_and_has_a_stride_of_16_frames(name):
+    model = build(name)
+    assert model.stride == 16
+    assert model.config.latent == 64
+    assert sum(p.numel() for p in model.state_dict().values()) * 4 < 2_500_000
+
+
+@every_model
+def test_encode_is_deterministic_and_windows_do_not_mix_in_eval_mode(name):
+    model, mels = fitted(name, sounds(8), 3), sounds(5)
+    with torch.inference_mode():
+        together = model.encode(mels)
+        assert torch.equal(together, model.encode(mels))
+        alone = torch.cat([model.encode(mel[None]) for mel in mels])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+@every_model
+def test_gradient_reaches_every_parameter(name):
+    model, mels = tiny(name).train(), sounds(4)
+    parameters = dict(model.named_parameters())
+    if not parameters:
+        return  # closed form
+    out = model(mels)
+    loss = (out["mel"] - mels).square().mean()
+    if hasattr(model, "project"):
+        loss = loss + model.project(out["latent"]).square().mean()
+    loss.backward()
+    silent = [key for key, p in parameters.items() if p.grad is None or not bool(p.grad.abs().sum() > 0)]
+    assert silent == []
+
+
+@every_model
+def test_overfits_one_batch(name):
+    mels = sounds(4)
+    assert error(fitted(name, mels, 150), mels) < 0.1 * float(mels.var())
+
+
+@every_model
+def test_beats_the_mean_spectrum_on_sounds_it_has_not_seen(name):
+    model, unseen = fitted(name, sounds(64), 60), sounds(16, seed=1)
+    mean_spectrum = sounds(64).mean(dim=(0, 2))[None, :, None]
+    assert error(model, unseen) < 0.5 * float((unseen - mean_spectrum).square().mean())
+
+
+@every_model
+def test_a_shuffled_latent_reconstructs_worse(name):
+    model, mels = fitted(name, sounds(32), 40), sounds(32)
+    with torch.inference_mode():
+        latent = model.encode(mels)
+        shuffled = model.decode(latent[torch.roll(torch.arange(32), 1)], mels.shape[2])
+    assert float((shuffled - mels).square().mean()) > 2 * error(model, mels)
+
+
+@every_model
+def test_a_checkpoint_gives_the_same_model_back(name):
+    model, mels = fitted(name, sounds(8), 3), sounds(3, n_frames=50)
+    checkpoint = Checkpoint(model, name, {"n_mels": N_MELS}, Normalisation(80.0, (1.5,) * N_MELS, 9.0))
+    data = to_bytes(checkpoint)
+    again = from_bytes(data)
+    assert again.id == checkpoint.id
+    assert to_bytes(again) == data
+    assert again.config == model.config
+    assert again.architecture == name
+    assert again.normalisation == checkpoint.normalisation
+    assert not again.model.training
+    with torch.inference_mode():
+        assert torch.equal(again.model(mels)["mel"], model(mels)["mel"])
+        assert torch.equal(again.model.encode(mels), model.encode(mels))
+
+
+def test_the_convolutions_start_from_the_linear_autoencoder_and_add_to_it():
+    mels, unseen = sounds(64), sounds(16, seed=1)
+    model = tiny("conv")
+    pca = fit_pca(mels.numpy(), build("pca", {"n_mels": N_MELS, "latent": 12}).config)
+    model.start_from(pca)
+    with torch.inference_mode():
+        linear = model.linear_out(model.linear_in(unseen))
+        spread = model.linear_in(mels).std(dim=(0, 2))[:4]
+    assert float((linear - unseen).square().mean()) == pytest.approx(error(pca, unseen), rel=0.05, abs=1e-3)
+    assert error(model.eval(), unseen) < 1.5 * error(pca, unseen) + 0.05
+    torch.testing.assert_close(spread, torch.ones(4), rtol=0.1, atol=0.1)
+
+
+def test_an_unknown_model_or_setting_is_an_error():
+    with pytest.raises(ModelError, match=r"expected one of the models conv, pca, got 'fog'"):
+        build("fog")
+    with pytest.raises(ModelError, match=r"no setting colour"):
+        build("conv", {"colour": 3})
