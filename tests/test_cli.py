@@ -51,7 +51,7 @@ RESULTS: dict[str, Any] = {
     "similar": Similar("Ada - Sea", "both", [a_match(), a_match(2, title="海の歌")], ["no model yet"]),
     "wave": Playlist(["Ada - Sea"], "both", {"n": 2}, [a_match(), a_match(2)], ["artist gap 5 -> 2"]),
     "journey": Playlist(["A", "B"], "both", {"n": 2}, [a_match()]),
-    "train": {"model": "abc", "validation_loss": 0.123456, "tracks": 3000},
+    "train": {"model": "abc", "validation_loss": 0.123456, "tracks": 3000, "config": {"model": "conv"}},
     "evaluate": an_evaluation(),
     "status": Status("/l.db", 240, 241, 1, 0, 2, 0.7, "spread", "abc", 240, 240, ["descriptors", "autoencoder"]),
     "failures": [Failure("/music/broken.mp3", "holds no audio")],
@@ -359,6 +359,10 @@ def test_a_pipe_gets_one_whole_line_a_track(run: Run) -> None:
     assert [line for line in lines if long in line and "96 / 97 BPM" in line and "Waves" in line]
 
 
+def test_training_is_reported_without_its_configuration(run: Run) -> None:
+    assert run("train").out.splitlines() == ["model            abc", "validation loss  0.1235", "tracks           3000"]
+
+
 def test_the_demo_shows_every_step_and_says_that_it_is_synthetic(run: Run) -> None:
     text = run("demo").out
     for part in ("indexed", "similar", "wave", "evaluate", "SYNTHETIC", "volna index ~/Music", "2 min 30 s"):
@@ -450,11 +454,13 @@ def test_bars_one_a_stage_each_reaching_its_end() -> None:
     assert "loss 0.5" in stream.getvalue()
 
 
-def test_a_bar_is_drawn_on_a_terminal_that_does_not_tell_its_width() -> None:
+def test_a_bar_is_drawn_on_a_terminal_that_does_not_tell_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
     pty = pytest.importorskip("pty", reason="needs a pseudo-terminal")
     ours, theirs = pty.openpty()  # it says 0 columns
-    with os.fdopen(theirs, "w") as stream, Progress(stream) as progress:
-        progress("analysing", 3, 10)
+    with os.fdopen(theirs, "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        with Progress() as progress:
+            progress("analysing", 3, 10)
     assert b"3/10" in os.read(ours, 4096)
     os.close(ours)
 

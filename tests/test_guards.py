@@ -33,7 +33,7 @@ ROWS = (
     {"embedding"},
     {"training", "tasks", "library"},
     {"workflows"},
-    {"cli", "sklearn"},
+    {"cli", "transformer"},
     {"__main__"},
 )
 TORCH_ROOMS = {"models", "embedding", "training"}

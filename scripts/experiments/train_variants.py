@@ -117,8 +117,7 @@ def describe(net: Network, data: Data, s: Settings) -> dict[str, np.ndarray]:
             "z_mean": z.mean(1),
             "z_std": z.std(1),
             "z_delta": np.diff(z, axis=1).std(1) if z.shape[1] > 1 else np.zeros(len(z)),
-            "z_p10": np.percentile(z, 10, 1),
-            "z_p90": np.percentile(z, 90, 1),
+            "z_covariance": np.cov(z)[np.triu_indices(len(z))],
             "h_mean": h.mean(1),
             "h_std": h.std(1),
         }

@@ -32,7 +32,7 @@ _PLACES = {
     "embed_file": "volna.embedding",
     "log_mel": "volna.workflows",
     "describe": "volna.workflows",
-    "TrackVectors": "volna.sklearn",
+    "TrackVectors": "volna.transformer",
     "VolnaError": "volna.errors",
 }
 

@@ -21,7 +21,17 @@ from volna.features.recipe import ANALYSIS, DESCRIPTOR_NAMES, Analysis, analyse
 if TYPE_CHECKING:
     from volna.models.checkpoint import Checkpoint
 
-__all__ = ["Embedder", "Recognised", "Track", "current_embedder", "embed_file", "hear", "hear_halves", "listen", "use_model"]
+__all__ = [
+    "Embedder",
+    "Recognised",
+    "Track",
+    "current_embedder",
+    "embed_file",
+    "hear",
+    "hear_halves",
+    "listen",
+    "use_model",
+]
 
 TEMPO = DESCRIPTOR_NAMES.index("tempo_bpm")
 PULSE_CLARITY = DESCRIPTOR_NAMES.index("pulse_clarity")
@@ -135,8 +145,8 @@ class Embedder:
 
     Parameters
     ----------
-    checkpoint : Checkpoint or bytes
-        A loaded checkpoint, or the bytes of one.
+    checkpoint : Checkpoint, bytes, str or Path
+        A loaded checkpoint, the bytes of one, or the path of its file.
 
     Attributes
     ----------
@@ -144,12 +154,12 @@ class Embedder:
         The checkpoint's id; it names the space its vectors live in.
     """
 
-    def __init__(self, checkpoint: Checkpoint | bytes) -> None:
-        if isinstance(checkpoint, bytes):
-            from volna.models.checkpoint import from_bytes
+    def __init__(self, checkpoint: Checkpoint | bytes | str | Path) -> None:
+        from volna.models import checkpoint as files
 
-            checkpoint = from_bytes(checkpoint)
-        self.checkpoint = checkpoint
+        if isinstance(checkpoint, str | Path):
+            checkpoint = files.load(checkpoint)
+        self.checkpoint = files.from_bytes(checkpoint) if isinstance(checkpoint, bytes) else checkpoint
         self.checkpoint.model.eval()
 
     @property
@@ -204,8 +214,6 @@ def embed_file(path: str | Path, model: Embedder | bytes | str | Path, *, segmen
     >>> vector.shape  # doctest: +SKIP
     (128,)
     """
-    if isinstance(model, str | Path):
-        model = Path(model).read_bytes()
     embedder = model if isinstance(model, Embedder) else Embedder(model)
     return embedder.embed(hear(path, segment).log_mels)
 
@@ -222,4 +230,3 @@ def use_model(checkpoint: bytes | None) -> None:
 def current_embedder() -> Embedder | None:
     """The model given to `use_model` in this process."""
     return _embedder
-

@@ -122,11 +122,14 @@ class Pool:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
-    def run(self, tasks: Iterable[Task], on_message: Callable[[Task, Any], Any] | None = None) -> Iterator[Outcome]:
+    def run(
+        self, tasks: Iterable[Task | None], on_message: Callable[[Task, Any], Any] | None = None
+    ) -> Iterator[Outcome]:
         """Run `tasks` and yield an `Outcome` for each, in order of completion.
 
-        `tasks` is drawn lazily, one at a time as processes become free, so it may be a generator, even
-        one that looks at earlier outcomes. `on_message` answers what a generator task yields.
+        `tasks` is drawn lazily, one at a time as processes become free, so it may be a generator, even one that
+        looks at earlier outcomes: it yields None when it has nothing before the next outcome. `on_message` answers
+        what a generator task yields.
         """
         source = iter(tasks)
         exhausted = False

@@ -67,10 +67,13 @@ class CodedWindows:
         return sum(window.n_bytes for window in self.windows)
 
 
-def audio_hash(codec: str, duration_s: float, windows: Iterable[CodedWindow], time_base: float, zero: int) -> str:
+def audio_hash(
+    codec: str, duration_s: float, windows: Iterable[CodedWindow], time_base: float, zero: int, end: int | None = None
+) -> str:
     """BLAKE2b over the codec, the duration and the packets of the windows: no tags, no pictures, no name.
 
-    ``zero`` is the timestamp that counts as time zero here, in units of ``time_base`` seconds.
+    ``zero`` is the timestamp that counts as time zero here, in units of ``time_base`` seconds; ``end`` the byte at which
+    the audio of the file ends, where a last packet may run into the tags behind it.
     The duration is rounded to seconds (half-way between the phases above); for a whole file its packets tell it better.
     """
     windows = list(windows)
@@ -83,5 +86,5 @@ def audio_hash(codec: str, duration_s: float, windows: Iterable[CodedWindow], ti
         digest.update(b"|")
         for packet in window.packets:
             if packet.pts is not None and low <= packet.pts < high:
-                digest.update(packet)
+                digest.update(packet if end is None or packet.pos is None else memoryview(packet)[: end - packet.pos])
     return digest.hexdigest()

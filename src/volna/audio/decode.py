@@ -111,7 +111,7 @@ class AudioFile:
         with explained(self.path):
             coded = [self._read_window(start_s, duration_s) for start_s, duration_s in windows]
             reader = self._reader
-            name = audio_hash(self.codec, self.duration_s, coded, reader.time_base, reader.hash_zero)
+            name = audio_hash(self.codec, self.duration_s, coded, reader.time_base, reader.hash_zero, reader.audio_end)
             return CodedWindows(tuple(coded), name)
 
     def read_segment(self, segment: str = "spread") -> CodedWindows:

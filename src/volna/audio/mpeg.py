@@ -1,7 +1,7 @@
 """Where the audio of a file of bare frames lies (MP3, MP2, AAC in ADTS), read from the bytes themselves.
 
-Such a file usually has tags stuck on both ends. libav guesses its duration from the file's size when no Xing header tells
-it, so the guess moves with every tag that is added. Here the tags are cut off first, and a constant bit rate is
+Such a file usually has tags stuck on both ends. libav guesses its duration from the file's size when no Xing header
+tells it, so the guess moves with every tag that is added. Here the tags are cut off first, and a constant bit rate is
 recognised: then byte and time are proportional, and any window is reached by one seek. The mean length of the frames of
 a long file is taken from samples of it.
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-__all__ = ["MpegLayout", "mpeg_layout"]
+__all__ = ["MpegLayout", "mpeg_layout", "trailing_tags"]
 
 LOOK = 8192  # bytes read to find a frame
 LONGEST = 2881  # bytes of an MPEG frame; ADTS allows 8191, but 3 kB is far above what anybody encodes
@@ -79,7 +79,7 @@ def mpeg_layout(file: BinaryIO, size: int, container: str, long_bytes: int) -> M
     """
     parse = _parse if container == "mp3" else _parse_adts
     start = _skip_leading_tags(file, size)
-    end = _skip_trailing_tags(file, start, size)
+    end = trailing_tags(file, size, start)
     found = _find_frame(file, start, end, parse)
     if found is None:
         return None
@@ -144,7 +144,7 @@ def _find_frame(file: BinaryIO, start: int, end: int, parse: Parser) -> tuple[in
     for _ in range(8):  # junk of up to 64 KiB
         block = _read_at(file, start, min(LOOK, end - start))
         at = block.find(b"\xff")
-        while 0 <= at:
+        while at >= 0:
             frame = parse(block[at : at + HEADER])
             if frame is not None and _followed(block, at, frame, parse, at_end=start + at + frame.length >= end):
                 return start + at, frame, block[at:]
@@ -205,7 +205,7 @@ def _skip_leading_tags(file: BinaryIO, size: int) -> int:
     return size
 
 
-def _skip_trailing_tags(file: BinaryIO, start: int, size: int) -> int:
+def trailing_tags(file: BinaryIO, size: int, start: int = 0) -> int:
     """Start of the ID3v1, Lyrics3, APE and ID3v2 tags at the end (there may be several)."""
     end = size
     for _ in range(16):

@@ -23,7 +23,7 @@ from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 
 from volna.audio.coded import CodedWindow
-from volna.audio.mpeg import MpegLayout, mpeg_layout
+from volna.audio.mpeg import MpegLayout, mpeg_layout, trailing_tags
 from volna.audio.source import StrPath, fail, open_container, open_regular
 
 __all__ = ["Reader"]
@@ -36,9 +36,13 @@ WHOLE_SLACK_S = 5.0  # a whole file is read this far beyond its declared end
 SCAN_BYTES = 24 << 20
 MOST_BYTES = 384 << 20  # of packets held for one window: 30 s of anything real is less
 LONGEST_S = 3.6e6  # 1000 hours
+BROKEN_SHARE = 0.5  # a file that holds less of what it declares is broken: left to be found out when it is decoded
 LEAST_BITS = 1.0  # a second: coded silence is about 10
 # Bare streams, whose duration libav guesses from the size of the file and the bit rate of its first frames
 BARE = frozenset({"mp3", "aac", "ac3", "eac3", "dts", "mlp", "truehd", "loas"})
+# Streams that libav reads to the end of the file, tags and all
+TAGGED = BARE | {"flac", "wv", "tta"}
+MOST_STUMBLES = 32
 FAR = 1 << 60
 
 Timed = Iterator[tuple[int, int, "av.Packet[Any]"]]  # timestamp, duration, packet
@@ -48,7 +52,8 @@ class Reader:
     """An open container, its first audio stream, and where time zero is.
 
     ``origin`` is the timestamp of the first sample, in units of ``time_base`` seconds; ``measured`` tells that
-    ``duration_s`` was found by walking over the packets.
+    ``duration_s`` was found by walking over the packets; ``audio_end`` is the first byte of the tags after the audio,
+    where there may be some.
     """
 
     def __init__(self, path: StrPath) -> None:
@@ -60,6 +65,7 @@ class Reader:
             self._anchored = self.stream.start_time is not None
             self.preroll_s = self._preroll()
             self._layout = self._find_layout()
+            self.audio_end = trailing_tags(self._file, self.size) if self.format in TAGGED else None
             self.measured = False
             self.duration_s = self._duration()
         except BaseException:
@@ -120,8 +126,9 @@ class Reader:
         with_header = layout is not None and layout.has_header
         if layout is not None and layout.n_frames is not None and (layout.constant or not with_header):
             counted = layout.n_frames * layout.frame_s
-            # A header's count leaves the encoder's padding out. The frames present are the truth about a broken file.
-            return declared if with_header and 0 <= counted - declared < 2 * DELAY_S else counted
+            # A header's count leaves the encoder's padding out; of a file that was cut, the frames present are the truth.
+            agree = 0 <= counted - declared < 2 * DELAY_S or counted < BROKEN_SHARE * declared
+            return declared if with_header and agree and self._plausible(declared) else counted
         if (with_header or self.format not in BARE) and self._plausible(declared):
             return declared
         measured = self.measure_end()
@@ -192,14 +199,26 @@ class Reader:
             self.container.close()
             self._open()
 
+    def _packets(self) -> Iterator[av.Packet[Any]]:
+        """What libav reads from here on. Where it stumbles over something that is not audio, it is told to go on."""
+        n_stumbles = 0
+        while n_stumbles < MOST_STUMBLES:
+            try:
+                for packet in self.container.demux(self.stream):
+                    if packet.size and not self._beyond(packet):
+                        yield packet
+                return
+            except av.error.InvalidDataError:
+                n_stumbles += 1
+
     def _timed(self) -> Timed:
         """The packets from here on; those before the first timestamp are dropped."""
         anchored, self._fresh = self._anchored or not self._fresh, False
-        for packet in self.container.demux(self.stream):
+        for packet in self._packets():
             timestamp = packet.pts if packet.pts is not None else packet.dts
             if timestamp is None:
                 timestamp = self._expected
-            if timestamp is None or not packet.size or self._beyond(packet):
+            if timestamp is None:
                 continue
             if not anchored:  # a stream cut out of a longer one, as FLAC without a header
                 self.origin, self._anchored = (timestamp if abs(timestamp) * self.time_base > DELAY_S else 0), True
@@ -209,8 +228,8 @@ class Reader:
             yield timestamp, packet.duration or 0, packet
 
     def _beyond(self, packet: av.Packet[Any]) -> bool:
-        """Does the packet lie in the tags at the end of an MPEG audio file?"""
-        return self._layout is not None and packet.pos is not None and packet.pos >= self._layout.end
+        """Does the packet lie in the tags at the end of the file?"""
+        return self.audio_end is not None and packet.pos is not None and packet.pos >= self.audio_end
 
     def _collect(self, window: CodedWindow, packets: Timed, begin_s: float, end_s: float) -> bool:
         """Put the packets between two times into the window; False when they begin too late: a bad seek."""
@@ -267,16 +286,14 @@ class Reader:
         """Packets numbered from the position of the first one."""
         ticks = round(layout.frame_s / self.time_base)
         index: int | None = None
-        for packet in self.container.demux(self.stream):
-            if not packet.size or packet.pos is None or packet.pos >= layout.end:
-                continue
+        for packet in self._packets():
             # The first one begins with the rest of the frame that the seek fell into, so its end is what counts.
             index = _index_by_end(packet, layout, length) if index is None else index + 1
             packet.pts = index * ticks
             yield index * ticks, ticks, packet
 
     def _in_step(self, window: CodedWindow, layout: MpegLayout, length: float) -> bool:
-        """Do position and count agree at the end of the window? Not where the bit rate changes after all, or in junk."""
+        """Do position and count agree at the end of the window? Not where the bit rate changes, nor in junk."""
         last = window.packets[-1]
         return _index_by_end(last, layout, length) == int(last.pts or 0) // round(layout.frame_s / self.time_base)
 

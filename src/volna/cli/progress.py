@@ -19,6 +19,7 @@ FIRST_LINE_S = 2.0  # what is over sooner needs no line
 EVERY_S = 30.0
 EVERY_FRACTION = 0.1
 BAR = "{desc:<14} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}  {elapsed}, {remaining} left{postfix}"
+ROWS = 20  # only one bar is ever up; without a number tqdm asks the terminal, and hides the bar if that says 0
 COUNTER = "{desc:<14} {n_fmt}  {elapsed}{postfix}"
 
 
@@ -86,6 +87,7 @@ class Progress:
                 file=self.stream,
                 smoothing=0,
                 ncols=_columns(self.stream),
+                nrows=ROWS,
                 bar_format=COUNTER if total is None else BAR,
             )
 

@@ -146,8 +146,8 @@ def _second_lines(match: Match, columns: int) -> list[str]:
 
 
 def train_report(summary: dict[str, Any]) -> list[str]:
-    """What a training run did, one figure a line."""
-    rows = [(key.replace("_", " "), _figure(value)) for key, value in summary.items()]
+    """What a training run did, one figure a line; the configuration is left to ``--json``."""
+    rows = [(key.replace("_", " "), _figure(value)) for key, value in summary.items() if not isinstance(value, dict)]
     return table(rows)
 
 

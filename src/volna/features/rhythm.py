@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from volna.features.frames import Floats, window_of
+from volna.features.frames import Floats, frozen
+from volna.features.modulation import modulation_frequencies_hz, modulation_power
 from volna.features.spectrum import rfft
 
 __all__ = ["Tempo", "autocorrelation", "fluctuation_pattern", "modulation_edges_hz", "onset_strength", "tempo"]
@@ -24,8 +25,7 @@ PRIOR_BPM, PRIOR_OCTAVES = 120.0, 1.0  # the log-normal prior of librosa (Ellis 
 MIN_PULSE_S = 2.0  # below this, not even four beats at 120 BPM: no tempo
 _FLAT_DB = 0.05  # an onset curve that never rises by more than this is numerical noise
 
-SEGMENT_S = 6.0  # of Pampalk's fluctuation patterns (2001): long enough for the slowest modulation
-MIN_MODULATION_HZ, MAX_MODULATION_HZ = 0.5, 10.0
+MIN_MODULATION_HZ, MAX_MODULATION_HZ = 0.5, 10.0  # of the fluctuation pattern
 
 
 class Tempo(NamedTuple):
@@ -156,10 +156,10 @@ def fluctuation_pattern(
 ) -> Floats:
     """How strongly the loudness of each band fluctuates at each speed (Pampalk 2001).
 
-    The log-mel bands are averaged into ``n_bands`` groups; every 6 s (stepping by 3 s) the spectrum of each group over
-    time is taken, summed into ``n_modulations`` speeds, evenly spaced in log frequency from 0.5 to 10 Hz (30 to 600 a
-    minute), and weighted by how strongly such a fluctuation is felt (Fastl 1982, strongest at 4 Hz). The median over
-    all segments of all windows is the pattern.
+    The log-mel bands are averaged into ``n_bands`` groups; the spectrum of each group over 6 s is taken (see
+    `modulation_power`), summed into ``n_modulations`` speeds, evenly spaced in log frequency from 0.5 to 10 Hz (30 to
+    600 a minute), and weighted by how strongly such a fluctuation is felt (Fastl 1982, strongest at 4 Hz). The median
+    over all segments of all windows is the pattern.
 
     Parameters
     ----------
@@ -172,7 +172,8 @@ def fluctuation_pattern(
     Returns
     -------
     ndarray
-        float32 ``(n_bands, n_modulations)``, dB of fluctuation, not negative; zeros for a sound that never changes.
+        float32 ``(n_bands, n_modulations)``, root mean square in dB, not negative; zeros for a sound that never
+        changes.
 
     Examples
     --------
@@ -182,13 +183,11 @@ def fluctuation_pattern(
     >>> int(pattern[0].argmax()), modulation_edges_hz(12)[8:10].round(2)
     (8, array([3.68, 4.73]))
     """
-    length = round(SEGMENT_S * frames_per_s)
-    spectra = [_modulation_spectra(mel_db, length, n_bands) for mel_db in windows if mel_db.shape[1] > 1]
-    if not spectra:
+    groups = [_grouped(mel_db, n_bands) for mel_db in windows if mel_db.shape[1]]
+    if not groups:
         return np.zeros((n_bands, n_modulations), dtype=np.float32)
-    weights = _modulation_weights(length, frames_per_s, n_modulations)
-    patterns = np.sqrt(np.concatenate(spectra) @ weights)  # (n_segments, n_bands, n_modulations)
-    return np.median(patterns, axis=0).astype(np.float32)
+    patterns = np.sqrt(modulation_power(groups) @ _modulation_weights(frames_per_s, n_modulations))
+    return np.median(patterns, axis=0).astype(np.float32)  # over segments
 
 
 def modulation_edges_hz(n_modulations: int) -> np.ndarray:
@@ -202,22 +201,17 @@ def modulation_edges_hz(n_modulations: int) -> np.ndarray:
     return np.geomspace(MIN_MODULATION_HZ, MAX_MODULATION_HZ, n_modulations + 1)
 
 
-def _modulation_spectra(mel_db: Floats, length: int, n_bands: int) -> Floats:
-    """Power spectra over time of the grouped bands: ``(n_segments, n_bands, 1 + length // 2)``."""
+def _grouped(mel_db: Floats, n_bands: int) -> Floats:
+    """Means of neighbouring bands: ``(n_mels, n_frames) -> (n_bands, n_frames)``."""
     starts = np.linspace(0, mel_db.shape[0], n_bands + 1).astype(int)
-    groups = np.add.reduceat(mel_db.T, starts[:-1], axis=1) / np.diff(starts).astype(np.float32)
-    used = min(length, len(groups))
-    segments = np.lib.stride_tricks.sliding_window_view(groups, used, axis=0)[:: max(1, length // 2)]
-    window = window_of("hann", used)
-    centred = segments - segments.mean(axis=-1, keepdims=True)
-    spectrum = rfft(centred * window, length) * np.float32(2.0 / window.sum())
-    return spectrum.real**2 + spectrum.imag**2
+    groups: Floats = np.add.reduceat(mel_db.T, starts[:-1], axis=1) / np.diff(starts).astype(np.float32)
+    return groups.T
 
 
 @lru_cache(maxsize=16)
-def _modulation_weights(length: int, frames_per_s: float, n_modulations: int) -> Floats:
-    """Sums modulation bins into log-spaced triangles and weights them: ``(1 + length // 2, n_modulations)``."""
-    hz = np.arange(1 + length // 2) * (frames_per_s / length)
+def _modulation_weights(frames_per_s: float, n_modulations: int) -> Floats:
+    """Sums modulation bins into log-spaced triangles and weights them: ``(n_bins, n_modulations)``."""
+    hz = modulation_frequencies_hz(frames_per_s)
     edges = np.log2(modulation_edges_hz(n_modulations))
     centres, step = (edges[1:] + edges[:-1]) / 2, edges[1] - edges[0]
     position = np.log2(np.maximum(hz, hz[1] / 2))[:, None]
@@ -225,5 +219,4 @@ def _modulation_weights(length: int, frames_per_s: float, n_modulations: int) ->
     width = np.maximum(step, np.log2(1.0 + hz[1] / 2.0**centres))
     weights = np.maximum(0.0, 1.0 - np.abs(position - centres) / width)
     felt = 1.0 / (2.0**centres / 4.0 + 4.0 / 2.0**centres)
-    result: Floats = (weights * felt**2).astype(np.float32)
-    return result
+    return frozen(weights * felt**2)

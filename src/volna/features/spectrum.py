@@ -39,7 +39,9 @@ __all__ = [
 
 # The faintest mel power that a logarithm sees: far below anything that sounds, far above float32's smallest number.
 LOG_MEL_AMIN = 1e-15
-LOG_MEL_TOP_DB = 80.0  # what lies further below the loudest band of a sound is codec residue or dither, not music
+# What lies further below the loudest cell of a sound is codec residue or noise, not music. Measured: with 80 dB in place
+# of 55 the 60 MFCC statistics lose .018 of precision@10, the whole recipe .06 by mood; 50 to 60 dB are alike by genre.
+LOG_MEL_TOP_DB = 55.0
 
 
 @dataclass(frozen=True)
@@ -348,7 +350,7 @@ def log_mel(samples: ArrayLike, config: MelConfig | None = None, *, pre_emphasis
     -------
     ndarray
         float32 ``(n_mels, 1 + n_samples // hop_length)``, dB against a power of 1 (so a gain shifts every value alike),
-        at most 80 dB below the loudest band.
+        at most 55 dB below the loudest cell.
 
     Raises
     ------

@@ -85,7 +85,7 @@ def _umask() -> int:
 def _information(entry: Entry) -> bytes:
     title = entry.title or Path(entry.path).stem
     text = f"{entry.artist} - {title}" if entry.artist else title
-    seconds = round(entry.duration_s) if entry.duration_s > 0 else -1
+    seconds = max(1, round(entry.duration_s)) if entry.duration_s > 0 else -1
     plain = " ".join(text.translate({ord(character): " " for character in _BREAKS}).split())
     return f"#EXTINF:{seconds},".encode() + plain.encode("utf-8", "surrogateescape")
 

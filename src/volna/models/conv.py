@@ -123,9 +123,9 @@ class ConvAutoencoder(nn.Module):
         """Begin as the linear autoencoder, each latent scaled to unit spread, with little from the convolutions."""
         spread = pca.spread.clamp(min=1e-3)[:, None]
         shape = (-1, self.config.n_mels, self.stride)
-        self.linear_in.weight.copy_((pca.components / spread).reshape(shape))
-        self.linear_in.bias.copy_(-(pca.components / spread) @ pca.mean)
-        self.linear_out.weight.copy_((pca.components * spread).reshape(shape))
-        self.linear_out.bias.copy_(pca.mean.reshape(shape[1:]).mean(dim=1))
+        into, out = pca.components / spread, pca.components * spread
+        mean = pca.mean.reshape(shape[1:]).mean(dim=1)  # over the frames of a patch
+        self.linear_in.load_state_dict({"weight": into.reshape(shape), "bias": -into @ pca.mean})
+        self.linear_out.load_state_dict({"weight": out.reshape(shape), "bias": mean})
         for parameter in (*self.fold.parameters(), *self.up[-1].parameters()):
             parameter.mul_(_SMALL)

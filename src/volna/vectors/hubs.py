@@ -78,10 +78,11 @@ def corrected(similarities: np.ndarray, crowding: np.ndarray, weight: float = HU
     """Similarities with hubs held back: ``cos(query, track) - weight * crowding(track)``.
 
     With a weight of 0.5 it ranks as CSLS does, whose other half is the same for all candidates of a query. Measured on
-    217 half-minute clips (skewness of 10-occurrence; tracks never recommended; P@10 of the mood quadrant, same-artist
-    hits removed, standard error .02): plain 1.28, 1.4 %, .487; weight 0.4 .98, 0, .491; 0.5 .78, 0, .492. On other
-    descriptors of the same clips Gaussian mutual proximity left more hubness (.70 where this left .46) and local scaling
-    less (.05), all within the noise in precision; this one costs a number a track and keeps the scale of the cosine.
+    217 half-minute clips (skewness of 10-occurrence; tracks never recommended; P@10 of the mood, same-artist hits
+    removed, standard error .02): plain 1.28, 1.4 %, .487; weight 0.4 .98, 0, .491; 0.5 .78, 0, .492. On other
+    descriptors of the same clips Gaussian mutual proximity left more hubness (.70 where this left .46) and local
+    scaling less (.05), all within the noise in precision; this one costs a number a track and keeps the scale of the
+    cosine.
 
     Parameters
     ----------

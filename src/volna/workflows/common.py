@@ -13,7 +13,18 @@ from volna.features.recipe import DESCRIPTOR_WEIGHTS
 from volna.library.index import Index, Settings, index_folder, open_index
 from volna.library.store import Catalogue, ModelRow, default_library_path
 
-__all__ = ["SEGMENTS", "TIMEOUT_S", "Progress", "library_path", "names_of_spaces", "newest_model", "open_current_index", "open_library", "silent", "space_settings"]
+__all__ = [
+    "SEGMENTS",
+    "TIMEOUT_S",
+    "Progress",
+    "library_path",
+    "names_of_spaces",
+    "newest_model",
+    "open_current_index",
+    "open_library",
+    "silent",
+    "space_settings",
+]
 
 SEGMENTS = ("spread", "start", "middle", "end")
 TIMEOUT_S = 60.0  # an analysis takes some 30 ms; a network disk on a busy machine gets its time
@@ -36,7 +47,7 @@ def open_library(library: str | Path | None, *, create: bool = False) -> Catalog
 
 
 def newest_model(catalogue: Catalogue) -> ModelRow | None:
-    """The model that new tracks are embedded with: one that waits for its embedding to be complete, else the active one."""
+    """The model that new tracks are embedded with: one that waits to be complete, else the active one."""
     return catalogue.pending_model() or catalogue.active_model()
 
 

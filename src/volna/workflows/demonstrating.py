@@ -79,6 +79,4 @@ def demo(
     table = evaluate(library=library, labels_from="genre", seed=seed, progress=progress)
     notes = ["The music is synthetic: the figures show that every step works, not how well it ranks real music."]
     seconds = round(time.monotonic() - started_s, 1)
-    return DemoReport(
-        str(folder), str(library), summary, nearest, playlist, str(playlist_path), table, seconds, notes
-    )
+    return DemoReport(str(folder), str(library), summary, nearest, playlist, str(playlist_path), table, seconds, notes)

@@ -1,8 +1,8 @@
 """`evaluate`: how good the neighbours are, beside chance and plain baselines, on the user's own library.
 
-With labels (a CSV, the folder's name, or genre tags) a neighbour is right when it has the label of the query; other tracks of the
-query's artist are taken out of its ranking first, so that nobody scores by finding the album again. Without
-labels a neighbour is right when it is the other half of the query's own track.
+With labels (a CSV, the folder's name, or genre tags) a neighbour is right when it has the label of the query; other
+tracks of the query's artist are taken out of its ranking first, so that nobody scores by finding the album again.
+Without labels a neighbour is right when it is the other half of the query's own track.
 
 The tracks evaluated are heard again, because the baselines need what the catalogue does not keep: the log-mel for
 its principal components, and the two halves.
@@ -118,7 +118,8 @@ def _hear(
     heard: dict[int, list[Part]] = {}
     with tempfile.TemporaryDirectory(prefix="volna-evaluate-") as folder:
         tasks = (
-            Task("volna.workflows.jobs:hear_parts", (row.path, segment, folder, _keys(row, suffixes)), row) for row in rows
+            Task("volna.workflows.jobs:hear_parts", (row.path, segment, folder, _keys(row, suffixes)), row)
+            for row in rows
         )
         with Pool(n_jobs, timeout_s=TIMEOUT_S, setup=setup) as pool:
             for done, outcome in enumerate(pool.run(tasks), 1):
@@ -139,7 +140,7 @@ def _hear(
     if principal.ok:
         methods[f"PCA of the log-mel, {n_latent}"] = np.split(principal.result, len(suffixes))
     if model:
-        methods["autoencoder"] = [np.stack([part.vector for part in side]) for side in parts]
+        methods["autoencoder"] = [np.stack([part.vector for part in side if part.vector is not None]) for side in parts]
     return rows, {name: _Vectors(sides[0], sides[-1]) for name, sides in methods.items()}
 
 
@@ -169,7 +170,9 @@ def _score(
     """The table: chance first, each method in its own space as a search uses it, the fusion last."""
     rows: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for name, vectors in methods.items():
-        fitted = Standardiser.fit(vectors.collection, prior=settings.priors.get(name), weights=settings.weights.get(name))
+        fitted = Standardiser.fit(
+            vectors.collection, prior=settings.priors.get(name), weights=settings.weights.get(name)
+        )
         rows[name] = fitted.rows(vectors.queries), fitted.rows(vectors.collection)
     if "autoencoder" in rows:
         sides = zip(*(rows[part] for part in FUSION), strict=True)
@@ -205,7 +208,9 @@ def _row(name: str, similarities: np.ndarray, labels: np.ndarray, groups: np.nda
     counts = metrics.k_occurrence(ranking, n)
     return Row(
         name,
-        *(metrics.bootstrap_interval(precision[k], groups, seed=seed) for k in (1, 5, 10)),
+        metrics.bootstrap_interval(precision[1], groups, seed=seed),
+        metrics.bootstrap_interval(precision[5], groups, seed=seed),
+        metrics.bootstrap_interval(precision[10], groups, seed=seed),
         metrics.bootstrap_interval(average, groups, seed=seed),
         metrics.interval_over_tracks(metrics.hubness, counts, groups, seed=seed),
         metrics.interval_over_tracks(metrics.never_recommended, counts, groups, seed=seed),
@@ -216,7 +221,9 @@ def _notes(rows: Sequence[TrackRow], table: Labels | None) -> list[str]:
     if table is None:
         return ["No labels: a neighbour is right when it is the other half of the query's own track."]
     known = [table.groups.get(row.path) or row.artist for row in rows]
-    notes = [] if all(known) else [
-        f"{known.count(None)} tracks have no artist tag: hits of the same artist cannot be taken out for them."
-    ]
+    notes = (
+        []
+        if all(known)
+        else [f"{known.count(None)} tracks have no artist tag: hits of the same artist cannot be taken out for them."]
+    )
     return notes

@@ -37,7 +37,7 @@ def log_mel(path: str | Path, *, start_s: float = 0.0, duration_s: float | None 
     Examples
     --------
     >>> log_mel("song.mp3", duration_s=10).shape  # doctest: +SKIP
-    (72, 401)
+    (64, 429)
     """
     samples = decode(path, sample_rate=ANALYSIS.sample_rate, start_s=start_s, duration_s=duration_s)
     return spectrum.log_mel(samples, ANALYSIS)

@@ -59,6 +59,7 @@ class AnalysisRun:
     summary: IndexSummary
     roots: Sequence[str] = ()
     protected: Sequence[str] = ()  # folders where nothing is judged gone: a disk may be missing there
+    gone: frozenset[str] = frozenset()  # paths that this run found missing
     timeout_s: float = TIMEOUT_S
     embed_into: str | None = None  # the space of the vectors that come with the analysis
     known: dict[str, int] = field(default_factory=dict)  # audio hash -> track id, NOT_COMMITTED until it has one
@@ -139,7 +140,10 @@ class AnalysisRun:
         if self._recognised:
             linked = [_link(found, seen, self.known[seen.audio_hash]) for found, seen in self._recognised]
             recorded = self.catalogue.record(linked=linked)
-            self.catalogue.drop_moved([row.track_id for row in linked], roots=self.roots, protected=self.protected)
+            moved_from = self.catalogue.drop_moved(
+                [row.track_id for row in linked], roots=self.roots, protected=self.protected
+            )
+            self.summary.gone -= len(self.gone.intersection(moved_from))  # moved, not gone
             self._listen_after_all(set(recorded.unlinked))
         self._analysed, self._failed, self._recognised = [], [], []
         self._committed_s = time.monotonic()
@@ -247,7 +251,8 @@ def _settle_segment(catalogue: Catalogue, asked: str | None) -> str:
         settled = catalogue.set_setting("segment", settled, once=True)
     if asked not in (None, settled):
         raise InputError(
-            f"{catalogue.path}: this library listens to {settled!r}, not {asked!r}; keep to that, or make another with --library FILE"
+            f"{catalogue.path}: this library listens to {settled!r}, not {asked!r}; "
+            "keep to that, or make another with --library FILE"
         )
     return settled
 
@@ -266,7 +271,7 @@ def _start(
     known = catalogue.files_under(roots)
     scan = walk(roots, exclude=exclude, known=known, on_folder=lambda n: progress("Scanning", n, None, "audio files"))
     changes = compare(scan, known, features_version=FEATURES_VERSION)
-    catalogue.mark_gone(changes.gone)
+    n_gone = catalogue.mark_gone(changes.gone)
     catalogue.revive(changes.back)
     summary = IndexSummary(
         found=scan.n_audio,
@@ -274,11 +279,12 @@ def _start(
         failed=len(changes.failed_before),
         excluded=scan.n_excluded,
         other=scan.n_other,
-        gone=len(changes.gone),
+        gone=n_gone,
         failures=[Failure(path, reason) for path, reason in changes.failed_before],
         notes=list(changes.warnings),
     )
-    run = AnalysisRun(catalogue, segment, n_jobs, progress, summary, scan.roots, changes.suspicious_roots)
+    run = AnalysisRun(catalogue, segment, n_jobs, progress, summary)
+    run.roots, run.protected, run.gone = scan.roots, changes.suspicious_roots, frozenset(changes.gone)
     return run, [*changes.new, *changes.changed]
 
 

@@ -5,14 +5,14 @@ A job returns only what the catalogue keeps: log-mels stay in the child, or go f
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from volna.embedding import Recognised, current_embedder, hear, hear_halves, listen
-from volna.features.recipe import ANALYSIS
+from volna.embedding import Recognised, Track, current_embedder, hear, hear_halves, listen
+from volna.features.recipe import ANALYSIS, Analysis
 
 __all__ = ["Heard", "Part", "analyse", "cache_again", "embed_again", "embed_cached", "hear_parts", "pca_vectors"]
 
@@ -89,8 +89,7 @@ def embed_cached(cache_folder: str, audio_hashes: list[str]) -> list[np.ndarray 
 
 def hear_parts(path: str, segment: str, cache_folder: str, keys: list[str]) -> list[Part]:
     """Hear a file whole (one key) or in two halves (two keys); cache the log-mels, return descriptors and vectors."""
-    whole = len(keys) == 1
-    analyses = [hear(path, segment)] if whole else hear_halves(path, segment)
+    analyses: Sequence[Track | Analysis] = [hear(path, segment)] if len(keys) == 1 else hear_halves(path, segment)
     embedder = current_embedder()
     parts = []
     for key, analysis in zip(keys, analyses, strict=True):

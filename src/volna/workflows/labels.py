@@ -81,7 +81,8 @@ def _from_csv(rows: Sequence[TrackRow], given: str) -> Labels:
     label_column = column or next((name for name in LABEL_COLUMNS if name in header), None)
     if "path" not in header or label_column not in header:
         raise InputError(
-            f"{file}: expected a CSV with the columns path and {column or 'label'}, got {', '.join(header) or 'nothing'}"
+            f"{file}: expected a CSV with the columns path and {column or 'label'}, "
+            f"got {', '.join(header) or 'nothing'}"
         )
     group_column = next((name for name in GROUP_COLUMNS if name in header), None)
     paths = {row.path for row in rows}

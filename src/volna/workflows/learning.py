@@ -1,8 +1,8 @@
 """Training on the library itself, and moving a library into the space of a new model.
 
-The order, in `index` as in `train`: draw a random sample of tracks, have their log-mels in a cache beside the library, train
-in a child process, keep the model as *pending*, give every track a vector, and only then make it the *active* one: until
-that moment searches use the old space. Each step finds what an interrupted run has left and goes on from there.
+The order, in `index` as in `train`: draw a random sample of tracks, have their log-mels in a cache beside the library,
+train in a child process, keep the model as *pending*, give every track a vector, and only then make it the *active*
+one: until that moment searches use the old space. Each step finds what an interrupted run has left and goes on.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def cache_folder(catalogue: Catalogue) -> Path:
 
 
 def draw_sample(paths: Iterable[str], n: int, seed: int) -> list[str]:
-    """A random sample of `n` paths, the same for the same paths and seed in every run, so that it can be taken up again."""
+    """A random sample of `n` paths, the same in every run, so that an interrupted one can be taken up again."""
 
     def key(path: str) -> bytes:
         return hashlib.blake2b(os.fsencode(path), digest_size=8, salt=seed.to_bytes(8, "little")).digest()
@@ -129,7 +129,10 @@ def complete_space(
     n_failed = 0
     if rows:
         tasks = (Task("volna.workflows.jobs:embed_again", (row.path, segment), row) for row in rows)
-        with Pool(min(n_jobs, len(rows)), timeout_s=TIMEOUT_S, setup=setup) as pool, _Vectors(catalogue, model_id) as out:
+        with (
+            Pool(min(n_jobs, len(rows)), timeout_s=TIMEOUT_S, setup=setup) as pool,
+            _Vectors(catalogue, model_id) as out,
+        ):
             for done, outcome in enumerate(pool.run(tasks), 1):
                 row = outcome.task.tag
                 if outcome.ok and outcome.result[0] == row.audio_hash:

@@ -85,7 +85,12 @@ def wave(
     if not tracks:
         raise InputError("expected at least one track to start from, got none")
     rules = Rules(max_per_artist, artist_gap)
-    settings = {"n": n, "max_per_artist": max_per_artist, "artist_gap": artist_gap, "album_gap": rules.album_gap}
+    settings: dict[str, Any] = {
+        "n": n,
+        "max_per_artist": max_per_artist,
+        "artist_gap": artist_gap,
+        "album_gap": rules.album_gap,
+    }
     settings |= {"bpm": bpm, "year": year, "genre": genre, "seed": seed}
     with open_library(library) as catalogue:
         by, notes = choose_space(catalogue, by)
@@ -179,9 +184,7 @@ def _check_n(n: int, least: int) -> None:
         raise InputError(f"n: expected at least {least}, got {n}")
 
 
-def _filters(
-    bpm: tuple[float, float] | None, year: tuple[int, int] | None, genre: str | None
-) -> list[Condition]:
+def _filters(bpm: tuple[float, float] | None, year: tuple[int, int] | None, genre: str | None) -> list[Condition]:
     where: list[Condition] = []
     for field, span in (("bpm", bpm), ("year", year)):
         if span is not None:

@@ -42,7 +42,9 @@ class Query:
     copies: tuple[str, ...] = field(default=())
 
 
-def similar(track: str | Path | int, *, library: str | Path | None = None, n: int = 20, by: str | None = None) -> Similar:
+def similar(
+    track: str | Path | int, *, library: str | Path | None = None, n: int = 20, by: str | None = None
+) -> Similar:
     """Find the tracks of a library that sound most like one.
 
     Parameters
@@ -195,7 +197,9 @@ def _matches(
     titles = [(query.artist, query.title), *((track.artist, track.title) for track in tracks)]
     leaders = fold_copies(rows, durations, by, titles)[1:] - 1  # -1: a copy of the query itself
     descriptors = catalogue.vectors_of(index.names["descriptors"], [track.id for track in tracks])
-    matches = _copies_of_query(query, [track for track, leader in zip(tracks, leaders, strict=True) if leader < 0], cosines)
+    matches = _copies_of_query(
+        query, [track for track, leader in zip(tracks, leaders, strict=True) if leader < 0], cosines
+    )
     for place, (track, leader) in enumerate(zip(tracks, leaders, strict=True)):
         if leader != place:
             continue
