@@ -31,6 +31,7 @@ class Settings:
     contrast: float = 1.0
     objective: str = "info_nce"
     temperature: float = 0.1
+    soft: float = 0.1  # temperature of the targets of "soft"
     projection: int = 64
     hidden: int = 128
     predict: float = 0.0  # weight of predicting the hand-made descriptors
@@ -195,8 +196,12 @@ def _off_diagonal(square: Tensor) -> Tensor:
     return square - torch.diag(square.diagonal())
 
 
-def contrast(a: Tensor, b: Tensor, tracks: Tensor, net: Network, s: Settings) -> Tensor:
-    """Two places of a track belong together: ``a`` and ``b`` are ``(B, D)``."""
+def contrast(a: Tensor, b: Tensor, tracks: Tensor, net: Network, s: Settings, alike: Tensor) -> Tensor:
+    """Two places of a track belong together: ``a`` and ``b`` are ``(B, D)``; ``alike`` the descriptors' cosines."""
+    if s.objective == "soft":
+        cosines = F.normalize(a, dim=1) @ F.normalize(b, dim=1).T / s.temperature
+        wanted = F.softmax(alike / s.soft, dim=1)
+        return (F.cross_entropy(cosines, wanted) + F.cross_entropy(cosines.T, wanted)) / 2
     if s.objective == "info_nce":
         cosines = F.normalize(a, dim=1) @ F.normalize(b, dim=1).T / s.temperature
         own = torch.arange(len(a))

@@ -20,11 +20,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
-from hand_made import compute
 from networks import Network, Settings, augment, contrast, modulation, pool
 from score import block, evaluate, line, load_library, load_mels, standardise
 from torch.nn import functional as F
 from variants import VARIANTS
+
+from volna.features.recipe import DESCRIPTOR_WEIGHTS
 
 COPIES = ("gain", "resample", "mp3", "shift")
 
@@ -70,6 +71,7 @@ def train(data: Data, descriptors: np.ndarray, s: Settings, seed: int, bf16: boo
     average = copy.deepcopy(net)
     optimizer = torch.optim.AdamW(net.parameters(), s.lr, weight_decay=s.weight_decay)
     wanted = torch.from_numpy(descriptors.astype(np.float32))
+    alike = F.normalize(wanted, dim=1) @ F.normalize(wanted, dim=1).T
     losses: dict[str, float] = {}
     order = torch.randperm(n)
     for step in range(s.steps):
@@ -87,7 +89,7 @@ def train(data: Data, descriptors: np.ndarray, s: Settings, seed: int, bf16: boo
             parts["reconstruct"] = s.reconstruct * F.mse_loss(guess.float(), target)
         if s.contrast:
             z = net.head(pool(latent, s)).chunk(s.views)
-            parts["contrast"] = s.contrast * contrast(z[0], z[1], tracks, net, s)
+            parts["contrast"] = s.contrast * contrast(z[0], z[1], tracks, net, s, alike[tracks][:, tracks])
         if s.predict:
             parts["predict"] = s.predict * F.mse_loss(net.guess(pool(latent, s)), wanted[tracks].repeat(s.views, 1))
         sum(parts.values()).backward()
@@ -131,6 +133,13 @@ def describe(net: Network, data: Data, s: Settings) -> dict[str, np.ndarray]:
     return {name: np.stack(values) for name, values in rows.items()}
 
 
+def teacher(work: Path) -> np.ndarray:
+    """The descriptors that a network may be asked to foresee: the package's, weighted as it weighs them."""
+    files = [np.load(work / f"descriptors_{name}.npz") for name in ("genres", "moods")]
+    weights = DESCRIPTOR_WEIGHTS / np.sqrt(np.mean(DESCRIPTOR_WEIGHTS**2))
+    return standardise(np.concatenate([file["values"] for file in files]), clip=3.0) * weights
+
+
 def run(work: Path, name: str, seed: int, bf16: bool, full: bool) -> None:
     """Train, describe, save, print one line."""
     target = work / "runs" / f"{name}_{seed}.npz"
@@ -139,9 +148,8 @@ def run(work: Path, name: str, seed: int, bf16: bool, full: bool) -> None:
     s: Settings = replace(Settings(), **VARIANTS[name])
     music = load_mels(work, "genres", s.layout) + load_mels(work, "moods", s.layout)
     fit = Data(music + (load_mels(work, "songs", s.layout) if s.songs else []), s.floor)
-    hand = compute(work)
-    names = ("mfcc_modulation",)
-    descriptors = np.concatenate([standardise(hand[n], clip=3.0) for n in names], 1) if s.predict else np.zeros((1, 1))
+    needed = s.predict or s.objective == "soft"
+    descriptors = teacher(work) if needed else np.zeros((len(fit.mels), 1))
     began = time.process_time()
     net, losses = train(fit, descriptors, s, seed, bf16)
     seconds = time.process_time() - began

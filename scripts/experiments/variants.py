@@ -54,3 +54,18 @@ VARIANTS |= {
     "m_64": {**BETTER, "pooling": "modulation", "latent": 64, "halvings": 2, "channels": (16, 24, 32, 48, 64)},
     "m_64_8": {**BETTER, "pooling": "modulation", "latent": 64, "halvings": 3},
 }
+_LONG: dict[str, Any] = {**BETTER, "n_frames": 256}
+VARIANTS |= {
+    "c_a": {**_LONG, "predict": 1.0},
+    "c_b": {**_LONG, "predict": 1.0, "remove_mean": 1.0},
+    "c_c": {**_LONG, "stretch": 0.1, "shift": 2.0},
+    "c_d": {**_LONG, "remove_mean": 1.0},
+    "c_e": {**_LONG, "reconstruct": 0.0},
+    "c_f": {**_LONG, "temperature": 0.3, "remove_mean": 0.75},
+}
+VARIANTS |= {
+    "d_soft": {**BETTER, "objective": "soft"},
+    "d_soft2": {**BETTER, "objective": "soft", "soft": 0.2},
+    "d_soft_long": {**_LONG, "objective": "soft", "batch": 64},
+    "d_predict3": {**BETTER, "predict": 3.0},
+}

@@ -69,7 +69,7 @@ def group_codes(names: Sequence[Any]) -> np.ndarray:
 
 
 def rank_excluding(
-    similarities: np.ndarray, query_rows: np.ndarray, groups: np.ndarray, k: int | None = None
+    similarities: np.ndarray, query_groups: np.ndarray, groups: np.ndarray, k: int | None = None
 ) -> np.ndarray:
     """Rank all tracks for each query, with the tracks of the query's group, itself among them, taken out.
 
@@ -77,10 +77,9 @@ def rank_excluding(
     ----------
     similarities : ndarray, float (n_queries, n)
         Larger is nearer; compared within a row only.
-    query_rows : ndarray, int (n_queries,)
-        Which of the n columns each query is; ``-1`` for one that is none of them, which has nothing taken out.
-    groups : ndarray, int (n,)
-        From `group_codes`; ``arange(n)`` takes out the query alone.
+    query_groups, groups : ndarray, int (n_queries,) and (n,)
+        From `group_codes`. With ``arange(n)`` for the groups a query's own column alone is taken out; with ``-1`` for
+        a query nothing is.
     k : int, optional
         Keep the first k; all of them when None.
 
@@ -94,8 +93,7 @@ def rank_excluding(
     >>> rank_excluding(np.array([[1.0, 0.9, 0.2, 0.5]]), np.array([0]), np.array([0, 0, 1, 2])).tolist()
     [[3, 2, -1, -1]]
     """
-    query_rows, groups = np.asarray(query_rows)[:, None], np.asarray(groups)
-    excluded = (groups[query_rows] == groups[None, :]) & (query_rows >= 0)
+    excluded = np.asarray(query_groups)[:, None] == np.asarray(groups)[None, :]
     worst_first = np.where(excluded, np.inf, -np.asarray(similarities))
     order = np.argsort(worst_first, axis=1, kind="stable")[:, :k]
     allowed = np.arange(order.shape[1])[None, :] < (excluded.shape[1] - excluded.sum(axis=1))[:, None]

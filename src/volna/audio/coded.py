@@ -68,7 +68,12 @@ class CodedWindows:
 
 
 def audio_hash(
-    codec: str, duration_s: float, windows: Iterable[CodedWindow], time_base: float, zero: int, end: int | None = None
+    codec: str,
+    duration_s: float,
+    windows: Iterable[CodedWindow],
+    time_base: float,
+    zero: int,
+    end: int | None = None,
 ) -> str:
     """BLAKE2b over the codec, the duration and the packets of the windows: no tags, no pictures, no name.
 
@@ -81,8 +86,8 @@ def audio_hash(
     digest = hashlib.blake2b(digest_size=HASH_BYTES)
     digest.update(f"{codec} {'whole' if whole else math.floor(duration_s + 1.0 - PHASE_S)}".encode())
     for window in windows:
-        begin, end = window.hashed_span()
-        low, high = begin / time_base + zero, end / time_base + zero
+        first_s, last_s = window.hashed_span()
+        low, high = first_s / time_base + zero, last_s / time_base + zero
         digest.update(b"|")
         for packet in window.packets:
             if packet.pts is not None and low <= packet.pts < high:

@@ -126,7 +126,7 @@ class Reader:
         with_header = layout is not None and layout.has_header
         if layout is not None and layout.n_frames is not None and (layout.constant or not with_header):
             counted = layout.n_frames * layout.frame_s
-            # A header's count leaves the encoder's padding out; of a file that was cut, the frames present are the truth.
+            # A header's count leaves the encoder's padding out; of a file that was cut, the frames are the truth.
             agree = 0 <= counted - declared < 2 * DELAY_S or counted < BROKEN_SHARE * declared
             return declared if with_header and agree and self._plausible(declared) else counted
         if (with_header or self.format not in BARE) and self._plausible(declared):

@@ -204,8 +204,8 @@ def modulation_edges_hz(n_modulations: int) -> np.ndarray:
 def _grouped(mel_db: Floats, n_bands: int) -> Floats:
     """Means of neighbouring bands: ``(n_mels, n_frames) -> (n_bands, n_frames)``."""
     starts = np.linspace(0, mel_db.shape[0], n_bands + 1).astype(int)
-    groups: Floats = np.add.reduceat(mel_db.T, starts[:-1], axis=1) / np.diff(starts).astype(np.float32)
-    return groups.T
+    groups = np.add.reduceat(mel_db.T, starts[:-1], axis=1) / np.diff(starts).astype(np.float32)
+    return groups.astype(np.float32, copy=False).T
 
 
 @lru_cache(maxsize=16)

@@ -197,7 +197,8 @@ def retrieve(
     """
     queries = rows if queries is None else queries
     query_labels = labels if query_labels is None else query_labels
-    query_rows = np.arange(len(rows)) if query_rows is None else query_rows
+    query_rows = np.arange(len(rows)) if query_rows is None else np.asarray(query_rows)
+    query_groups = np.where(query_rows >= 0, groups[query_rows], -1)
     joined = JoinedRows([np.asarray(rows, np.float32)])
     crowded = crowding(joined, hub_sample(len(rows)))
     counts = np.zeros(len(rows), dtype=np.int64)
@@ -206,7 +207,7 @@ def retrieve(
     for start in range(0, len(queries), step):
         part = slice(start, start + step)
         ranked_by = corrected(joined.similarities(queries[part]), crowded, hub_weight)
-        ranking = metrics.rank_excluding(ranked_by, query_rows[part], groups)
+        ranking = metrics.rank_excluding(ranked_by, query_groups[part], groups)
         blocks.append(_per_query(metrics.relevance(ranking, query_labels[part], labels), ranking))
         shown = metrics.rank_excluding(ranked_by, query_rows[part], np.arange(len(rows)), TOP)
         counts += metrics.k_occurrence(shown, len(rows), TOP)

@@ -60,6 +60,7 @@ class AnalysisRun:
     roots: Sequence[str] = ()
     protected: Sequence[str] = ()  # folders where nothing is judged gone: a disk may be missing there
     gone: frozenset[str] = frozenset()  # paths that this run found missing
+    later: tuple[int, float] = (0, 0.0)  # files and seconds that the whole run still has to come after this stage
     timeout_s: float = TIMEOUT_S
     embed_into: str | None = None  # the space of the vectors that come with the analysis
     known: dict[str, int] = field(default_factory=dict)  # audio hash -> track id, NOT_COMMITTED until it has one
@@ -79,16 +80,24 @@ class AnalysisRun:
             return
         setup = Task("volna.embedding:use_model", (checkpoint,)) if checkpoint else None
         self._waiting = deque(files)
-        done = 0
+        started_s, done = time.monotonic(), 0
         self.progress(stage, 0, len(files), "")
         with Pool(min(self.n_jobs, len(files)), timeout_s=self.timeout_s, setup=setup) as pool:
             try:
                 for outcome in pool.run(self._tasks(cache), self._answer):
                     if self._take(outcome):
                         done += 1
-                        self.progress(stage, done, len(files), "")
+                        self.progress(stage, done, len(files), self._outlook(started_s, done, len(files)))
             finally:  # also on Ctrl-C: only what the children have in hand is lost
                 self._commit()
+
+    def _outlook(self, started_s: float, done: int, n_files: int) -> str:
+        """When the whole run will be over, where more is to come than this stage."""
+        n_later, later_s = self.later
+        if not n_later and not later_s:
+            return ""
+        seconds = (time.monotonic() - started_s) / done * (n_files - done + n_later) + later_s
+        return f"all in about {seconds / 3600:.1f} h" if seconds > 5400 else f"all in about {seconds / 60:.0f} min"
 
     def _tasks(self, cache: Path | None) -> Iterator[Task | None]:
         folder = str(cache) if cache else None
@@ -235,7 +244,7 @@ def index(
             files = _learn(run, files, train_time_s, seed)
         _analyse_rest(run, files)
         _advise(catalogue, run.summary)
-        if run.summary.analysed or run.summary.moved or run.summary.gone:
+        if catalogue.counts().tracks:
             open_current_index(catalogue)  # made now, so that the first search need not
     run.summary.seconds = round(time.monotonic() - started_s, 2)
     return run.summary
@@ -306,7 +315,9 @@ def _learn(run: AnalysisRun, files: list[FoundFile], train_time_s: float, seed: 
         sample = set(learning.draw_sample({*known, *(found.path for found in files)}, learning.SAMPLE_TRACKS, seed))
         first = [found for found in files if found.path in sample]
         rest = [found for found in files if found.path not in sample]
+        run.later = len(rest), train_time_s
         run.analyse(first, "Listening", cache=folder, checkpoint=None)
+        run.later = 0, 0.0
         if catalogue.counts().tracks + len(rest) < learning.THRESHOLD_TRACKS:
             return rest
         again = [track_id for path, track_id in known.items() if path in sample]

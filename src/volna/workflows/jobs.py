@@ -6,13 +6,19 @@ A job returns only what the catalogue keeps: log-mels stay in the child, or go f
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from volna.embedding import Recognised, Track, current_embedder, hear, hear_halves, listen
 from volna.features.recipe import ANALYSIS, Analysis
+
+if TYPE_CHECKING:
+    from volna.training.dataset import MelCache
 
 __all__ = ["Heard", "Part", "analyse", "cache_again", "embed_again", "embed_cached", "hear_parts", "pca_vectors"]
 
@@ -75,11 +81,9 @@ def embed_again(path: str, segment: str) -> tuple[str, np.ndarray]:
 
 def embed_cached(cache_folder: str, audio_hashes: list[str]) -> list[np.ndarray | None]:
     """Vectors of cached tracks, None where the cache has lost one."""
-    from volna.training.dataset import MelCache
-
     embedder = current_embedder()
     assert embedder is not None, "use_model() comes first"
-    cache = MelCache(Path(cache_folder))
+    cache = _open_cache(cache_folder)
     vectors: list[np.ndarray | None] = []
     for audio_hash in audio_hashes:
         log_mels = cache.get(audio_hash)
@@ -103,9 +107,8 @@ def pca_vectors(cache_folder: str, keys: list[str], n_latent: int) -> np.ndarray
     """Vectors of cached log-mels by their own principal components, pooled as an autoencoder's latents are."""
     from volna.models.layers import condition, embed_log_mels, fit_normalisation
     from volna.models.pca import PcaConfig, fit_pca
-    from volna.training.dataset import MelCache
 
-    cache = MelCache(Path(cache_folder))
+    cache = _open_cache(cache_folder)
     normalisation = fit_normalisation(cache.get(key) or [] for key in keys)
     config = PcaConfig(n_mels=ANALYSIS.n_mels, latent=n_latent)
     mels = (mel for key in keys for mel in condition(cache.get(key) or [], normalisation))
@@ -113,9 +116,14 @@ def pca_vectors(cache_folder: str, keys: list[str], n_latent: int) -> np.ndarray
     return np.stack([embed_log_mels(model, cache.get(key) or [], normalisation) for key in keys])
 
 
-def _cache(key: str, log_mels: list[np.ndarray], cache_folder: str) -> None:
+@lru_cache(maxsize=1)
+def _open_cache(folder: str) -> MelCache:
+    """One object a process: it counts the folder's bytes once, not at every track."""
     from volna.training.dataset import MelCache
 
-    cache = MelCache(Path(cache_folder))
-    if not cache.full:
-        cache.put(key, log_mels)
+    return MelCache(Path(folder))
+
+
+def _cache(key: str, log_mels: list[np.ndarray], cache_folder: str) -> None:
+    with suppress(OSError):  # a full disk costs the training a track, not the library its analysis
+        _open_cache(cache_folder).put(key, log_mels)
