@@ -13,8 +13,9 @@ from make_golden import GOLDEN, golden_sound, golden_vector
 
 from volna.errors import AudioError, InputError
 from volna.features import descriptors as d
+from volna.features import modulation, rhythm
 from volna.features import recipe as r
-from volna.features.spectrum import log_mel
+from volna.features.spectrum import LOG_MEL_TOP_DB, log_mel
 
 RATE = r.ANALYSIS.sample_rate
 
@@ -47,12 +48,12 @@ def test_examples():
 
 
 def test_every_element_has_a_name_a_group_and_a_weight():
-    assert len(set(r.DESCRIPTOR_NAMES)) == len(r.DESCRIPTOR_NAMES) == len(r.DESCRIPTOR_WEIGHTS) == 150
-    assert sum(len(r.names_of(group)) for group in r.GROUPS) == 150
+    assert len(set(r.DESCRIPTOR_NAMES)) == len(r.DESCRIPTOR_NAMES) == len(r.DESCRIPTOR_WEIGHTS) == 270
+    assert sum(len(r.names_of(group)) for group in r.GROUPS) == 270
     assert {name.removesuffix("_mean") for name in r.names_of("chroma") if name.endswith("_mean")} == {
         f"chroma_{k}" for k in range(1, 13)
     }
-    for name in ("centroid_mean", "rolloff_std", "contrast_7_mean", "zero_crossing_rate_mean", "rms_std", "tempo_bpm"):
+    for name in ("centroid_mean", "rolloff_std", "contrast_7_mean", "rms_std", "tempo_bpm", "modulation_24_5"):
         assert name in r.DESCRIPTOR_NAMES
 
 
@@ -79,6 +80,27 @@ def test_the_version_follows_the_settings():
     assert r.features_version(other) != r.FEATURES_VERSION == r.features_version(r.ANALYSIS)
 
 
+@pytest.mark.parametrize(
+    ("where", "constant", "value"),
+    [
+        (r, "LOG_MEL_TOP_DB", 80.0),
+        (r, "HEARD_DB", 40.0),
+        (r, "N_MODULATION_BANDS", 6),
+        (modulation, "SEGMENT_FRAMES", 512),
+        (rhythm, "MAX_MODULATION_HZ", 12.0),
+    ],
+)
+def test_the_version_follows_the_definitions(monkeypatch, where, constant, value):
+    monkeypatch.setattr(where, constant, value)
+    assert r.features_version(r.ANALYSIS) != r.FEATURES_VERSION
+
+
+def test_log_mels_end_55_db_under_the_loudest_cell_of_the_track():
+    loud, soft = r.analyse([note(seconds=4.0), 1e-4 * note(seconds=4.0)]).log_mels
+    assert soft.max() == loud.min() == pytest.approx(loud.max() - 55, abs=0.01)
+    assert r.HEARD_DB < LOG_MEL_TOP_DB  # else frames at the floor would be heard
+
+
 def test_log_mels_are_those_of_log_mel_and_three_seconds_are_128_steps():
     analysis = r.analyse([noise(3.0)])
     assert [mel.shape for mel in analysis.log_mels] == [(64, 129)]
@@ -100,7 +122,7 @@ def test_sixty_mfcc_statistics_agree_with_librosa():
     librosa = pytest.importorskip("librosa", reason="the reference, librosa, is not installed")
     x = golden_sound()
     mel = librosa.feature.melspectrogram(y=x, sr=RATE, n_fft=768, hop_length=280, n_mels=64, fmin=30, fmax=4_700)
-    mfcc = librosa.feature.mfcc(S=librosa.power_to_db(mel), n_mfcc=20)
+    mfcc = librosa.feature.mfcc(S=librosa.power_to_db(mel, top_db=LOG_MEL_TOP_DB), n_mfcc=20)
     expected = np.concatenate([mfcc.mean(axis=1), mfcc.std(axis=1), librosa.feature.delta(mfcc).std(axis=1)])
     np.testing.assert_allclose(r.analyse([x]).descriptors[r.group_of("mfcc60")], expected, rtol=1e-3, atol=1e-2)
 
@@ -194,7 +216,7 @@ def test_nothing_comes_out_that_is_not_finite(name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         analysis = r.analyse([ODD[name]])
-    assert analysis.descriptors.shape == (150,)
+    assert analysis.descriptors.shape == (270,)
     assert np.isfinite(analysis.descriptors).all()
     assert all(np.isfinite(mel).all() for mel in analysis.log_mels)
     assert 30 <= value(analysis, "tempo_bpm") <= 300

@@ -39,7 +39,8 @@ def altered(data: bytes, tensors: dict | None = None, **changes: object) -> byte
 
 
 def test_save_and_load(checkpoint, tmp_path):
-    path = tmp_path / "модель.safetensors"
+    path = tmp_path / "models" / "модель.safetensors"
+    path.parent.mkdir()
     name = save(path, checkpoint)
     again = load(path)
     assert name == again.id == model_id(path.read_bytes())
@@ -49,7 +50,7 @@ def test_save_and_load(checkpoint, tmp_path):
     np.testing.assert_array_equal(again.centre, checkpoint.centre)
     np.testing.assert_array_equal(again.spread, checkpoint.spread)
     assert again.dim == 8
-    assert [p.name for p in tmp_path.iterdir()] == [path.name]  # nothing temporary is left
+    assert [p.name for p in path.parent.iterdir()] == [path.name]  # nothing temporary is left
 
 
 def test_equal_models_have_equal_ids_and_others_do_not(checkpoint):

@@ -56,12 +56,12 @@ def test_reads_part_of_a_window(cache):
 
 
 def test_stays_within_its_size(tmp_path):
-    cache = MelCache(tmp_path, max_bytes=5000)
+    cache = MelCache(tmp_path / "cache", max_bytes=5000)
     assert not cache.full
     kept = [cache.put(f"t{i}", [mel(60, i)]) for i in range(10)]
     assert kept == [True] * 4 + [False] * 6
     assert cache.full
-    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 5000
+    assert sum(path.stat().st_size for path in cache.folder.iterdir()) <= 5000
     assert len(cache) == 4
 
 

@@ -69,3 +69,10 @@ VARIANTS |= {
     "d_soft_long": {**_LONG, "objective": "soft", "batch": 64},
     "d_predict3": {**BETTER, "predict": 3.0},
 }
+VARIANTS |= {
+    "d_soft5": {**BETTER, "objective": "soft", "soft": 0.5},
+    "e_soft": {**_LONG, "objective": "soft", "soft": 0.25, "remove_mean": 0.75},
+    "e_wide": {**_LONG, "objective": "soft", "soft": 0.25, "channels": (24, 48, 96, 128, 192)},
+}
+VARIANTS["final"] = _LONG  # what the package takes over
+VARIANTS["final_soft"] = VARIANTS["e_soft"]

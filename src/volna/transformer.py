@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from volna.embedding import Embedder, hear
 from volna.errors import InputError
+from volna.features.constants import descriptor_priors
 from volna.features.recipe import DESCRIPTOR_NAMES, DESCRIPTOR_WEIGHTS
 from volna.vectors import FUSION, Standardiser, join
 
@@ -28,7 +29,7 @@ __all__ = ["TrackVectors"]
 
 
 class TrackVectors(TransformerMixin, BaseEstimator):
-    """Turn paths into rows of numbers, standardised by the sounds that it was fitted on.
+    """Turn paths into rows of numbers, standardised as a library of the sounds that it was fitted on would be.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ class TrackVectors(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     standardisers_ : dict of str to Standardiser
-        Of each space used, from the paths given to `fit`.
+        Of each space used, from the paths given to `fit`; under 100 of them shrunk towards the shipped constants.
     n_features_out_ : int
         Length of a row.
 
@@ -65,16 +66,20 @@ class TrackVectors(TransformerMixin, BaseEstimator):
         AudioError
             A file cannot be analysed.
         InputError
-            The space needs a model and there is none.
+            The space needs a model and there is none, or there is no path.
         """
         self.fit_transform(X, y)
         return self
 
     def fit_transform(self, X: Sequence[str | Path], y: Any = None, **_: Any) -> np.ndarray:
         """As `fit` and `transform`, hearing every sound once; float32 ``(n, n_features_out_)``."""
-        raw = self._hear(X)
+        embedder = self._embedder()
+        raw = self._hear(X, embedder)
+        priors, weights = {"descriptors": descriptor_priors()}, {"descriptors": DESCRIPTOR_WEIGHTS}
+        if embedder is not None:
+            priors["autoencoder"] = embedder.checkpoint.centre, embedder.checkpoint.spread
         self.standardisers_ = {
-            space: Standardiser.fit(vectors, weights=DESCRIPTOR_WEIGHTS if space == "descriptors" else None)
+            space: Standardiser.fit(vectors, prior=priors[space], weights=weights.get(space))
             for space, vectors in raw.items()
         }
         rows = self._rows(raw)
@@ -84,7 +89,7 @@ class TrackVectors(TransformerMixin, BaseEstimator):
     def transform(self, X: Sequence[str | Path]) -> np.ndarray:
         """One row of length 1 for every path, float32 ``(n, n_features_out_)``; products of rows are cosines."""
         check_is_fitted(self)
-        return self._rows(self._hear(X))
+        return self._rows(self._hear(X, self._embedder()))
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the columns: descriptors by name, latents by number."""
@@ -95,21 +100,31 @@ class TrackVectors(TransformerMixin, BaseEstimator):
             names += list(DESCRIPTOR_NAMES) if space == "descriptors" else latents
         return np.array(names, dtype=object)
 
-    def _hear(self, paths: Sequence[str | Path]) -> dict[str, np.ndarray]:
-        """Raw vectors of each space, in the order of `FUSION`."""
+    def _embedder(self) -> Embedder | None:
+        """The model, loaded, where the space wants it."""
+        by = self._space()
+        if by == "descriptors":
+            return None
+        if self.model is None:
+            raise InputError(f"by={by!r} needs a model; give the path of a checkpoint as model=")
+        return Embedder(self.model)
+
+    def _space(self) -> str:
         by = self.by or ("both" if self.model else "descriptors")
         if by not in ("descriptors", "autoencoder", "both"):
             raise InputError(f"by: expected descriptors, autoencoder or both, got {by!r}")
-        if by != "descriptors" and self.model is None:
-            raise InputError(f"by={by!r} needs a model; give the path of a checkpoint as model=")
+        return by
+
+    def _hear(self, paths: Sequence[str | Path], embedder: Embedder | None) -> dict[str, np.ndarray]:
+        """Raw vectors of each space, in the order of `FUSION`."""
+        if isinstance(paths, str | Path) or not len(paths):
+            raise InputError(f"expected a list of at least one path, got {paths!r}")
         tracks = [hear(path, self.segment) for path in paths]
         raw = {}
-        for space in FUSION if by == "both" else (by,):
-            if space == "descriptors":
-                raw[space] = np.stack([track.descriptors for track in tracks])
-            elif self.model is not None:
-                embedder = Embedder(self.model)
-                raw[space] = np.stack([embedder.embed(track.log_mels) for track in tracks])
+        if self._space() != "autoencoder":
+            raw["descriptors"] = np.stack([track.descriptors for track in tracks])
+        if embedder is not None:
+            raw["autoencoder"] = np.stack([embedder.embed(track.log_mels) for track in tracks])
         return raw
 
     def _rows(self, raw: dict[str, np.ndarray]) -> np.ndarray:

@@ -77,8 +77,8 @@ def audio_hash(
 ) -> str:
     """BLAKE2b over the codec, the duration and the packets of the windows: no tags, no pictures, no name.
 
-    ``zero`` is the timestamp that counts as time zero here, in units of ``time_base`` seconds; ``end`` the byte at which
-    the audio of the file ends, where a last packet may run into the tags behind it.
+    ``zero`` is the timestamp that counts as time zero here, in units of ``time_base`` seconds; ``end`` the byte at
+    which the audio of the file ends, where a last packet may run into the tags behind it.
     The duration is rounded to seconds (half-way between the phases above); for a whole file its packets tell it better.
     """
     windows = list(windows)

@@ -28,7 +28,8 @@ av.logging.set_level(None)  # nothing on stderr: what goes wrong is raised, in o
 RIFF = (b"RIFF", b"RIFX", b"RF64", b"BW64")
 # libav looks for DTS hidden in 16-bit WAV, in up to 5 MB: 24 ms of CPU a file. A DTS frame has 16 kB at most.
 RIFF_PROBE = {"probesize": "32768"}
-CRC = {"err_detect": "crccheck"}  # Ogg pages and others
+# Checksums of Ogg pages and others; and no protocol at all, for playlists that would open other files or addresses.
+OPTIONS = {"err_detect": "crccheck", "protocol_whitelist": "none"}
 
 
 def fail(path: StrPath, reason: str) -> NoReturn:
@@ -69,7 +70,7 @@ def open_container(file: BinaryIO) -> InputContainer:
     file.seek(0)
     magic = file.read(4)
     file.seek(0)
-    options = {**CRC, **RIFF_PROBE} if magic in RIFF else CRC
+    options = {**OPTIONS, **RIFF_PROBE} if magic in RIFF else OPTIONS
     # Bytes that are not UTF-8 are kept as surrogates here; `AudioFile.metadata` puts them right.
     return av.open(file, "r", options=options, metadata_errors="surrogateescape", io_open=_refuse)
 

@@ -3,7 +3,8 @@
 A step draws two places of each of ``batch_size`` tracks, hides bands and frames of them, and asks for two things: the
 clean input back (reconstruction), and that the two places of a track recognise each other among all others (contrast).
 The learning rate warms up and then falls along a cosine, over whichever runs out first, steps or time. An exponential
-average of the weights is what validates, on whole tracks held out, and what is kept.
+average of the weights is what validates, on whole tracks held out, and what is kept: the last one, or the best one
+where the loss stopped falling and so did the training.
 
 Everything random depends on the seed and the number of the step alone, so a training that was killed and taken up again
 ends at the very same weights (one machine, a number of steps given, no time budget).
@@ -54,7 +55,7 @@ REPORT_EVERY_S = 0.5
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """All settings of a training; times in seconds, ``gain`` in units of the conditioned input (about 12 dB each).
+    """All settings of a training; times in seconds, ``gain`` in units of the conditioned input (about 9 dB each).
 
     ``max_steps`` and ``time_budget_s``: whichever comes first. With ``time_budget_s=None`` the result depends on the
     seed and the data alone. ``patience`` counts validations without a better loss. ``mask_bands`` and ``mask_frames``
@@ -223,11 +224,10 @@ def _run(
     if not state.history or state.history[-1]["step"] != state.step:
         _validate(state, data.held_out, config, 0.0)
     save_state(cache.folder / STATE_NAME, state, fingerprint)
-    if state.best:
-        state.average.load_state_dict(state.best)
+    val_loss = _keep(state, stopped)
     speed = 2 * config.batch_size * (state.step - n_before) / max(state.seconds - first_s, 1e-9)
     used = {"stopped": stopped, "resumed": resumed, "windows_per_s": round(speed, 1), "n_undone": state.n_undone}
-    used |= {"steps": state.step, "val_loss": state.best_loss, "config": _plain(config)}
+    used |= {"steps": state.step, "val_loss": val_loss, "config": _plain(config)}
     checkpoint, summary = finish(state.average, pca, data, mel_config, RECONSTRUCTION[config.loss], clock, used)
     return TrainResult(checkpoint, state.history, summary)
 
@@ -304,6 +304,19 @@ def _validate(state: TrainingState, held_out: Tensor, config: TrainConfig, rate:
     entry = {"step": state.step, "train_loss": _mean(recent), "val_loss": loss, "lr": rate, "seconds": state.seconds}
     state.history.append(entry)
     state.losses = []
+
+
+def _keep(state: TrainingState, stopped: str) -> float:
+    """Choose the weights to keep, leave them in ``state.average`` and return their validation loss.
+
+    The last average, because reconstruction is only half of what is trained: the contrast may cost a little of it.
+    The best one where reconstruction had become worse for so long that the training was stopped.
+    """
+    last = float(state.history[-1]["val_loss"])
+    if state.best and (stopped == "early" or not math.isfinite(last)):
+        state.average.load_state_dict(state.best)
+        return state.best_loss
+    return last
 
 
 def _done(state: TrainingState, config: TrainConfig, clock: Clock) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -60,8 +61,19 @@ def names_of_spaces(catalogue: Catalogue) -> dict[str, str]:
 
 def open_current_index(catalogue: Catalogue) -> Index:
     """The index of a library, made again where it is behind."""
-    settings = partial(space_settings, catalogue)
-    return open_index(catalogue, names_of_spaces(catalogue), index_folder(catalogue.path), settings=settings)
+    return open_index(
+        catalogue,
+        names_of_spaces(catalogue),
+        index_folder(catalogue.path),
+        settings=partial(space_settings, catalogue),
+        settings_version=_settings_version(),
+    )
+
+
+def _settings_version() -> str:
+    """Changes with the shipped weights and statistics, so that an index of older ones is made again."""
+    centre, spread = descriptor_priors()
+    return hashlib.sha256(centre.tobytes() + spread.tobytes() + DESCRIPTOR_WEIGHTS.tobytes()).hexdigest()[:16]
 
 
 def space_settings(catalogue: Catalogue) -> Settings:

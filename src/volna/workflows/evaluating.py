@@ -20,10 +20,11 @@ import numpy as np
 from volna import metrics
 from volna.errors import LibraryError
 from volna.features.recipe import DESCRIPTOR_NAMES, names_of
-from volna.library.index import SPACES, Settings
+from volna.library.index import BOTH, SPACES, Settings
 from volna.library.store import Catalogue, TrackRow
 from volna.pool import Pool, Task, default_jobs
-from volna.vectors import FUSION, HUB_WEIGHT, JoinedRows, Standardiser, crowding, hub_sample, join
+from volna.tasks.similarity import chance, retrieve, scores
+from volna.vectors import FUSION, HUB_WEIGHT, Standardiser, join
 from volna.workflows.common import TIMEOUT_S, Progress, open_library, silent, space_settings
 from volna.workflows.jobs import Part
 from volna.workflows.labels import Labels, read_labels
@@ -88,15 +89,16 @@ def evaluate(
         table = read_labels(rows, labels, labels_from)
         rows = [row for row in rows if table is None or row.path in table.labels]
         chosen = set(draw_sample((row.path for row in rows), MAX_TRACKS, seed))
-        rows = [row for row in rows if row.path in chosen]
+        n_known, rows = len(rows), [row for row in rows if row.path in chosen]
         if len(rows) < MIN_TRACKS:
             raise LibraryError(f"{catalogue.path}: expected at least {MIN_TRACKS} tracks to evaluate, got {len(rows)}")
         rows, methods = _hear(catalogue, rows, table is None, jobs or default_jobs(), progress)
         priors = space_settings(catalogue)
     scored = _score(methods, priors, *_targets(rows, table), seed=seed, progress=progress)
     name = "the other half of the track" if table is None else table.name
-    n_labels = len(rows) if table is None else len({table.labels[row.path] for row in rows})
-    return Evaluation(name, len(rows), n_labels, scored, _notes(rows, table))
+    n_labels = 0 if table is None else len({table.labels[row.path] for row in rows})
+    notes = [*_notes(rows, table), *_notes_of_methods(len(rows), len(chosen), n_known, methods)]
+    return Evaluation(name, len(rows), n_labels, scored, notes)
 
 
 @dataclass
@@ -116,6 +118,7 @@ def _hear(
     segment = catalogue.get_setting("segment") or "spread"
     suffixes = ("a", "b") if halves else ("",)
     heard: dict[int, list[Part]] = {}
+    reason = ""
     with tempfile.TemporaryDirectory(prefix="volna-evaluate-") as folder:
         tasks = (
             Task("volna.workflows.jobs:hear_parts", (row.path, segment, folder, _keys(row, suffixes)), row)
@@ -125,10 +128,12 @@ def _hear(
             for done, outcome in enumerate(pool.run(tasks), 1):
                 if outcome.ok:
                     heard[outcome.task.tag.id] = outcome.result
+                else:
+                    reason = f"{outcome.task.tag.path}: {outcome.reason}"
                 progress("Listening", done, len(rows), "")
         rows = [row for row in rows if row.id in heard]
         if len(rows) < MIN_TRACKS:
-            raise LibraryError(f"{catalogue.path}: only {len(rows)} tracks could be heard again: {outcome.reason}")
+            raise LibraryError(f"{catalogue.path}: only {len(rows)} tracks could be heard again; {reason}")
         keys = [key for suffix in suffixes for row in rows for key in _keys(row, (suffix,))]
         n_latent = model.dim // 2 if model else LATENT_WITHOUT_MODEL
         with Pool(1, n_threads=n_jobs) as pool:
@@ -168,62 +173,46 @@ def _score(
     progress: Progress,
 ) -> list[Row]:
     """The table: chance first, each method in its own space as a search uses it, the fusion last."""
-    rows: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    sides: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for name, vectors in methods.items():
-        fitted = Standardiser.fit(
-            vectors.collection, prior=settings.priors.get(name), weights=settings.weights.get(name)
-        )
-        rows[name] = fitted.rows(vectors.queries), fitted.rows(vectors.collection)
-    if "autoencoder" in rows:
-        sides = zip(*(rows[part] for part in FUSION), strict=True)
-        first, second = (join(list(side), list(FUSION.values())) for side in sides)
-        rows["both"] = first, second
-    similarities = {"chance": np.random.default_rng(seed).random((len(labels), len(labels)))}
-    for name, (queries, collection) in rows.items():
-        penalty = HUB_WEIGHT * _crowding(collection) if name in SPACES else 0.0
-        similarities[name] = queries @ collection.T - penalty
-    table = []
-    for done, (name, scores) in enumerate(similarities.items(), 1):
-        table.append(_row(name, scores, labels, groups, seed))
-        progress("Scoring", done, len(similarities), name)
+        prior, weights = settings.priors.get(name), settings.weights.get(name)
+        fitted = Standardiser.fit(vectors.collection, prior=prior, weights=weights)
+        sides[name] = fitted.rows(vectors.queries), fitted.rows(vectors.collection)
+    if "autoencoder" in sides:
+        both = zip(*(sides[part] for part in FUSION), strict=True)
+        queries, collection = (join(list(side), list(FUSION.values())) for side in both)
+        sides[BOTH] = queries, collection
+    halves = np.array_equal(labels, np.arange(len(labels)))  # the other half is no hit of the same artist: keep it in
+    query_rows = np.full(len(labels), -1) if halves else None
+    table: list[Row] = []
+    for done, (name, (queries, collection)) in enumerate(sides.items(), 1):
+        hub_weight = HUB_WEIGHT if name in SPACES else 0.0  # baselines as they are, spaces as `similar` ranks them
+        found = retrieve(collection, labels, groups, queries=queries, query_rows=query_rows, hub_weight=hub_weight)
+        if not table:
+            table.append(Row("chance", **chance(found, groups, seed=seed)))
+        table.append(Row(name, **scores(found, groups, seed=seed)))
+        progress("Scoring", done, len(sides), name)
     return table
-
-
-def _crowding(rows: np.ndarray) -> np.ndarray:
-    return crowding(JoinedRows([rows], [None], [1.0]), hub_sample(len(rows)))
-
-
-def _row(name: str, similarities: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int) -> Row:
-    """One line of the table from a similarity matrix ``(n, n)`` of queries against the collection."""
-    n = len(labels)
-    halves = np.array_equal(labels, np.arange(n))
-    ranking = metrics.rank_excluding(similarities, np.full(n, -1) if halves else groups, groups)
-    right = metrics.relevance(ranking, labels, labels)
-    if name == "chance":
-        precision = {k: metrics.chance_precision(right, ranking) for k in (1, 5, 10)}
-        average = metrics.chance_average_precision(right.sum(axis=1), (ranking >= 0).sum(axis=1))
-    else:
-        precision = {k: metrics.precision_at_k(right, ranking, k) for k in (1, 5, 10)}
-        average = metrics.average_precision(right)
-    counts = metrics.k_occurrence(ranking, n)
-    return Row(
-        name,
-        metrics.bootstrap_interval(precision[1], groups, seed=seed),
-        metrics.bootstrap_interval(precision[5], groups, seed=seed),
-        metrics.bootstrap_interval(precision[10], groups, seed=seed),
-        metrics.bootstrap_interval(average, groups, seed=seed),
-        metrics.interval_over_tracks(metrics.hubness, counts, groups, seed=seed),
-        metrics.interval_over_tracks(metrics.never_recommended, counts, groups, seed=seed),
-    )
 
 
 def _notes(rows: Sequence[TrackRow], table: Labels | None) -> list[str]:
     if table is None:
         return ["No labels: a neighbour is right when it is the other half of the query's own track."]
-    known = [table.groups.get(row.path) or row.artist for row in rows]
-    notes = (
-        []
-        if all(known)
-        else [f"{known.count(None)} tracks have no artist tag: hits of the same artist cannot be taken out for them."]
+    n_unknown = sum(not (table.groups.get(row.path) or row.artist) for row in rows)
+    return (
+        [f"{n_unknown} tracks have no artist tag: hits of the same artist cannot be taken out for them."]
+        if n_unknown
+        else []
     )
+
+
+def _notes_of_methods(n_heard: int, n_chosen: int, n_known: int, methods: dict[str, _Vectors]) -> list[str]:
+    """What is missing from the table, in sentences."""
+    notes = []
+    if n_chosen < n_known:
+        notes.append(f"A random sample of {n_chosen} of {n_known} tracks.")
+    if n_heard < n_chosen:
+        notes.append(f"{n_chosen - n_heard} tracks could not be heard again and are left out.")
+    if "autoencoder" not in methods:
+        notes.append("No autoencoder yet (volna train makes one), so its row and the fusion's are missing.")
     return notes

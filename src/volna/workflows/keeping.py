@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from volna.library.index import SPACES
 from volna.workflows.common import library_path, newest_model, open_library
 from volna.workflows.results import Failure, Status
 
@@ -32,6 +33,7 @@ def status(library: str | Path | None = None) -> Status:
     with open_library(library) as catalogue:
         counts = catalogue.counts()
         active, newest = catalogue.active_model(), newest_model(catalogue)
+        embedded = catalogue.count(active.id) if active else 0
         report = Status(
             library=str(library_path(library)),
             tracks=counts.tracks,
@@ -42,9 +44,9 @@ def status(library: str | Path | None = None) -> Status:
             hours=counts.hours,
             segment=catalogue.get_setting("segment") or "spread",
             model=active.id if active else None,
-            embedded=catalogue.count(active.id) if active else 0,
+            embedded=embedded,
             trained_on=active.trained_on if active else 0,
-            spaces=["descriptors", "autoencoder", "both"] if active else ["descriptors"],
+            spaces=list(SPACES) if embedded else ["descriptors"] if counts.tracks else [],
         )
         if newest and not newest.active:
             done = catalogue.count(newest.id)

@@ -69,15 +69,15 @@ def _checked(labels: Labels) -> Labels:
 
 def _from_csv(rows: Sequence[TrackRow], given: str) -> Labels:
     """Read ``path,label[,artist]``; ``FILE:COLUMN`` takes the labels from another column."""
-    file, column = given, None
+    file, column = os.path.expanduser(given), None
     if not Path(file).exists() and ":" in file:
         file, column = file.rsplit(":", 1)
     try:
         with open(file, newline="", encoding="utf-8-sig", errors="surrogateescape") as text:
-            table = list(csv.DictReader(text))
-    except OSError as error:
-        raise InputError(f"{file}: the labels cannot be read: {error.strerror}") from error
-    header = list(table[0]) if table else []
+            reader = csv.DictReader(text)
+            table, header = list(reader), list(reader.fieldnames or ())
+    except (OSError, csv.Error) as error:
+        raise InputError(f"{file}: the labels cannot be read: {getattr(error, 'strerror', None) or error}") from error
     label_column = column or next((name for name in LABEL_COLUMNS if name in header), None)
     if "path" not in header or label_column not in header:
         raise InputError(
@@ -85,12 +85,15 @@ def _from_csv(rows: Sequence[TrackRow], given: str) -> Labels:
             f"got {', '.join(header) or 'nothing'}"
         )
     group_column = next((name for name in GROUP_COLUMNS if name in header), None)
-    paths = {row.path for row in rows}
+    tracks = {path: row.path for row in rows for path in (row.path, *row.copies)}
     labels, groups = {}, {}
     for line in table:
-        path = os.path.abspath(os.path.join(os.path.dirname(file), line["path"] or ""))
-        if path in paths and line[label_column]:
+        named = os.path.abspath(os.path.join(os.path.dirname(file), line["path"] or ""))
+        path = tracks.get(named) or tracks.get(os.path.realpath(named))
+        if path and line[label_column]:
             labels[path] = line[label_column]
             if group_column and line[group_column]:
                 groups[path] = line[group_column]
+    if table and not labels:
+        raise InputError(f"{file}: none of its {len(table)} paths is a track of the library with a label")
     return Labels(f"{Path(file).name}, {label_column}", labels, groups)

@@ -60,7 +60,7 @@ def wave(
     bpm, year : tuple of (low, high), optional
         Both ends included; tracks without a tempo or year do not pass.
     genre : str, optional
-        The genre tag, in any case.
+        The genre tag, in any case; where a tag names several, "Rock; Pop", one is enough.
     seed : int
         Decides among near-equal tracks; the same seed gives the same playlist.
 
@@ -105,7 +105,7 @@ def wave(
             n,
             avoid=_tracks(index, by, avoided) if avoided else None,
             rules=rules,
-            where=_filters(bpm, year, genre),
+            where=_filters(catalogue, bpm, year, genre),
             seed=seed,
         )
         results = _results(catalogue, index, by, seeds, ordered.ids)
@@ -131,7 +131,7 @@ def journey(
     library, by, seed
         As for `wave`.
     n : int
-        Number of tracks, both ends included.
+        Number of tracks, with the ends that are in the library.
 
     Returns
     -------
@@ -157,7 +157,8 @@ def journey(
         ends = [find_query(catalogue, index, track, by) for track in (start, end)]
         if ends[0].id is not None and ends[0].id == ends[1].id:
             raise InputError(f"a journey needs two tracks, got {ends[0].name!r} twice")
-        ordered = compose_journey(index, catalogue, by, _tracks(index, by, ends), n, seed=seed)
+        n_outside = sum(query.id is None for query in ends)  # an end that the library lacks is no line of the playlist
+        ordered = compose_journey(index, catalogue, by, _tracks(index, by, ends), n + n_outside, seed=seed)
         first, last = ([query.id] if query.id is not None else [] for query in ends)
         results = _results(catalogue, index, by, ends, [*first, *ordered.ids.tolist(), *last])
     return _playlist(ends, by, {"n": n, "seed": seed}, results, ordered, n, notes)
@@ -184,14 +185,23 @@ def _check_n(n: int, least: int) -> None:
         raise InputError(f"n: expected at least {least}, got {n}")
 
 
-def _filters(bpm: tuple[float, float] | None, year: tuple[int, int] | None, genre: str | None) -> list[Condition]:
+def _filters(
+    catalogue: Catalogue, bpm: tuple[float, float] | None, year: tuple[int, int] | None, genre: str | None
+) -> list[Condition]:
     where: list[Condition] = []
     for field, span in (("bpm", bpm), ("year", year)):
         if span is not None:
             if span[0] > span[1]:
                 raise InputError(f"{field}: expected low to high, got {span[0]:g} to {span[1]:g}")
             where.append((field, "range", span))
-    return [*where, ("genre", "=", genre)] if genre else where
+    return [*where, ("genre", "in", _tags_naming(catalogue, genre))] if genre else where
+
+
+def _tags_naming(catalogue: Catalogue, genre: str) -> list[str]:
+    """The genre tags of the library that are a genre, or name it among others."""
+    wanted = genre.strip().casefold()
+    tags = [str(tag) for tag in catalogue.distinct("genre")]
+    return [tag for tag in tags if wanted in (tag.casefold(), *(part.strip().casefold() for part in tag.split(";")))]
 
 
 def _tracks(index: Index, by: str, queries: Sequence[Query]) -> Tracks:
@@ -213,14 +223,15 @@ def _results(
     catalogue: Catalogue, index: Index, by: str, queries: Sequence[Query], ids: Sequence[int] | np.ndarray
 ) -> list[Match]:
     """Tracks in the order given, each with its similarity to the nearest query and why."""
-    wanted = [int(track_id) for track_id in ids]
+    tracks = catalogue.tracks(int(track_id) for track_id in ids)  # without one that has gone meanwhile
+    wanted = [track.id for track in tracks]
     if not wanted:
         return []
     cosines = index.rows(by, wanted) @ np.concatenate([query.row for query in queries]).T  # (n, n_queries)
     descriptors = catalogue.vectors_of(index.names["descriptors"], wanted)
     scale = index.standardisers["descriptors"]
     results = []
-    for place, track in enumerate(catalogue.tracks(wanted)):
+    for place, track in enumerate(tracks):
         nearest = int(np.argmax(cosines[place]))
         why = explain(queries[nearest].descriptors, descriptors[place], DESCRIPTOR_NAMES, scale)
         results.append(match_of(track, place + 1, cosines[place, nearest], why))
@@ -237,5 +248,5 @@ def _playlist(
     notes: list[str],
 ) -> Playlist:
     if len(results) < n:
-        notes = [*notes, f"only {len(results)} of {n} tracks: the library has no more that pass the filters"]
+        notes = [*notes, f"only {len(results)} of {n} tracks: the library has no more that fit"]
     return Playlist([query.name for query in queries], by, settings, results, list(ordered.relaxed), notes)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from volna.errors import AudioError, InputError, LibraryError, ModelError
-from volna.features.recipe import DESCRIPTOR_NAMES
+from volna.features.recipe import DESCRIPTOR_NAMES, FEATURES_VERSION
 from volna.library import tags
 from volna.library.index import SPACES, Index
 from volna.library.store import Catalogue, TrackRow
@@ -23,7 +23,9 @@ from volna.workflows.results import Match, Similar
 __all__ = ["Query", "choose_space", "find_query", "match_of", "similar"]
 
 N_CANDIDATES_SHOWN = 10
+N_CANDIDATES = 1000  # among which one that is called just so is looked for
 SAME_RECORDING = "the same recording"
+DESCRIPTORS_NOW = f"descriptors/{FEATURES_VERSION}"  # what this version of Volna hears, and explains
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,17 @@ def choose_space(catalogue: Catalogue, by: str | None) -> tuple[str, list[str]]:
     ------
     InputError
         No such space.
+    LibraryError
+        Another version of the features described the library: its numbers mean something else.
     """
     if by is not None and by not in SPACES:
         raise InputError(f"by: expected one of {', '.join(SPACES)}, got {by!r}")
+    answering = catalogue.descriptor_space
+    if answering != DESCRIPTORS_NOW and catalogue.count(answering):
+        raise LibraryError(
+            f"{catalogue.path}: another version of Volna described most of these tracks ({answering}, this one makes "
+            f"{DESCRIPTORS_NOW}); describe them again with: volna index FOLDER"
+        )
     if by is not None:
         return by, []
     if catalogue.active_model() is not None:
@@ -117,14 +127,22 @@ def find_query(catalogue: Catalogue, index: Index, track: str | Path | int, by: 
     LibraryError
         No track is meant, or several are.
     """
-    text = os.fspath(track) if not isinstance(track, int) else str(track)
+    if isinstance(track, int):
+        rows = catalogue.tracks([track])
+        if not rows:
+            raise LibraryError(f"no track {track}: expected the id of a track of the library")
+        return _query_inside(catalogue, index, rows[0], by)
+    text = os.fspath(track)
     path = os.path.abspath(os.path.expanduser(text))
-    rows = [row for row in catalogue.find(path) if path in (row.path, *row.copies)] if os.path.exists(path) else []
-    if not rows and os.path.isfile(path):
+    rows = _at_path(catalogue, path) if os.path.exists(path) or os.sep in text else []
+    if rows:
+        return _query_inside(catalogue, index, rows[0], by, path)
+    if os.path.isfile(path):
         return _query_outside(catalogue, index, path, by)
-    rows = rows or catalogue.find(text, limit=N_CANDIDATES_SHOWN + 1)
+    rows = _find(catalogue, text)
     if not rows:
         raise LibraryError(f"no track {text!r}: expected a path, an id, or a part of 'artist - title' of the library")
+    rows = [row for row in rows if _is_called(row, text)] or rows
     if len(rows) > 1:
         lines = [f"  {row.id}  {name_of(row)}  ({row.path})" for row in rows[:N_CANDIDATES_SHOWN]]
         more = ["  ..."] if len(rows) > N_CANDIDATES_SHOWN else []
@@ -132,12 +150,37 @@ def find_query(catalogue: Catalogue, index: Index, track: str | Path | int, by: 
     return _query_inside(catalogue, index, rows[0], by)
 
 
+def _at_path(catalogue: Catalogue, path: str) -> list[TrackRow]:
+    """The track of the file at an absolute path, or at what that is a link to."""
+    places = {path, os.path.realpath(path)}
+    return [row for row in _find(catalogue, path) if not places.isdisjoint((row.path, *row.copies))]
+
+
+def _find(catalogue: Catalogue, text: str) -> list[TrackRow]:
+    try:
+        return catalogue.find(text, limit=N_CANDIDATES)
+    except UnicodeEncodeError:  # the bytes of some path, and no part of a title
+        return []
+
+
+def _is_called(row: TrackRow, text: str) -> bool:
+    """Whether a text is the whole name of a track, or its whole title: "Blue" is no "Blue in Green"."""
+    return text.strip().casefold() in (name_of(row).casefold(), (row.title or "").casefold())
+
+
 def name_of(row: TrackRow) -> str:
     """Artist and title as people write them."""
     return f"{row.artist} - {row.title}" if row.artist else row.title or Path(row.path).name
 
 
-def _query_inside(catalogue: Catalogue, index: Index, row: TrackRow, by: str) -> Query:
+def _query_inside(catalogue: Catalogue, index: Index, row: TrackRow, by: str, path: str | None = None) -> Query:
+    """A track of the library; ``path`` says which of its files was named, where it has several."""
+    if row.id not in index.ids(by):
+        raise LibraryError(
+            f"{name_of(row)}: not in the space {by} yet; complete it with: volna index FOLDER, or search by another"
+        )
+    paths = (row.path, *row.copies)
+    named = next((held for held in paths if path and held in (path, os.path.realpath(path))), row.path)
     return Query(
         name=name_of(row),
         id=row.id,
@@ -148,18 +191,19 @@ def _query_inside(catalogue: Catalogue, index: Index, row: TrackRow, by: str) ->
         artist=row.artist,
         title=row.title,
         album=row.album,
-        copies=row.copies,
+        copies=tuple(held for held in paths if held != named),
     )
 
 
 def _query_outside(catalogue: Catalogue, index: Index, path: str, by: str) -> Query:
     """Analyse a file that the library does not hold, in a child process like any other file."""
-    setup = None
+    setup, made_by = None, {"descriptors": DESCRIPTORS_NOW}
     if by != "descriptors":
         model = catalogue.active_model()
         if model is None:
             raise ModelError(f"{by}: this library has no autoencoder yet; make one with: volna train")
         setup = Task("volna.embedding:use_model", (catalogue.model_bytes(model.id),))
+        made_by["autoencoder"] = model.id
     segment = catalogue.get_setting("segment") or "spread"
     with Pool(1, timeout_s=TIMEOUT_S, setup=setup) as pool:
         tasks = [Task("volna.workflows.jobs:analyse", (path, segment, None))]
@@ -175,7 +219,7 @@ def _query_outside(catalogue: Catalogue, index: Index, path: str, by: str) -> Qu
     return Query(
         name,
         None,
-        np.atleast_2d(index.query(by, raw)),
+        np.atleast_2d(index.query(by, raw, made_by)),
         heard.descriptors,
         heard.duration_s,
         heard.short,
