@@ -1,13 +1,14 @@
 """Hand-made blocks of numbers for a clip, all from its log-mel ``(n_mels, n_frames)`` in dB.
 
-MFCC statistics (Logan 2001), Gaussians of MFCC (Mandel and Ellis 2005), modulation spectra of MFCC, fluctuation patterns
-(Pampalk 2001), onset coefficients (Pohle et al. 2009) and the block-level patterns of Seyerlehner et al. (2010). Every
-function returns one float32 vector, whose length does not depend on the length of the clip.
+MFCC statistics (Logan 2001), correlations of MFCC (after Mandel and Ellis 2005), modulation spectra of MFCC (Lee et al.
+2009), fluctuation patterns (Pampalk 2001), onset coefficients (Pohle et al. 2009) and the block-level patterns of
+Seyerlehner et al. (2010). Every function returns one vector whose length does not depend on the length of the clip.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import scipy.fft
@@ -66,14 +67,21 @@ def _modulation(x: np.ndarray, edges_hz: np.ndarray, length: int = 256) -> np.nd
     window = np.hanning(length)
     power = np.abs(scipy.fft.rfft((seg - seg.mean(-1, keepdims=True)) * window, axis=-1)) ** 2
     hz = np.arange(power.shape[-1]) * FRAMES_PER_S / length
-    masks = np.stack([(hz >= lo) & (hz < hi) for lo, hi in zip(edges_hz[:-1], edges_hz[1:], strict=True)], 1)
+    masks = np.stack([(hz >= lo) & (hz < hi) for lo, hi in pairwise(edges_hz)], 1)
     return np.sqrt(power @ masks / window.sum())
 
 
-def mfcc_modulation(mel: np.ndarray) -> np.ndarray:
-    """Log power of 30 MFCC in six bands of modulation from 0.3 to 20 Hz."""
-    edges = np.geomspace(0.3, 20, 7)
-    return np.log(np.mean(_modulation(mfcc(mel, 30), edges), 0) + 0.1).ravel()
+def mfcc_modulation(mel: np.ndarray, n: int = 30, n_bands: int = 6, top_hz: float = 20.0) -> np.ndarray:
+    """Log strength of ``n`` MFCC in ``n_bands`` bands of modulation from 0.3 Hz up, in segments of 6 s."""
+    edges = np.geomspace(0.3, top_hz, n_bands + 1)
+    return np.log(np.mean(_modulation(mfcc(mel, n), edges), 0) + 0.1).ravel()
+
+
+def patch_spread(mel: np.ndarray, n: int = 30, n_times: int = 4, length: int = 16) -> np.ndarray:
+    """Spread of the 2-D cosine coefficients of patches of 16 frames: a linear autoencoder that needs no training."""
+    c = mfcc(mel, n)
+    whole = c[:, : c.shape[1] // length * length].reshape(n, -1, length)
+    return scipy.fft.dct(whole, axis=2, norm="ortho")[..., :n_times].std(1).ravel()
 
 
 def _grouped(mel: np.ndarray, n: int) -> np.ndarray:
@@ -160,6 +168,7 @@ BLOCKS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "mfcc_more": mfcc_more,
     "mfcc_covariance": mfcc_covariance,
     "mfcc_modulation": mfcc_modulation,
+    "patch_spread": patch_spread,
     "fluctuation": fluctuation,
     "fluctuation36": fluctuation36,
     "onset_coefficients": onset_coefficients,

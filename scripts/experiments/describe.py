@@ -1,6 +1,6 @@
 """The package's own descriptors of every clip, for the tables: ``descriptors_SET.npz``.
 
-    python scripts/experiments/describe.py --data DIR --work /tmp/volna_experiments
+python scripts/experiments/describe.py --data DIR --work /tmp/volna_experiments
 """
 
 from __future__ import annotations

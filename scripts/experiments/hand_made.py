@@ -1,6 +1,6 @@
 """Score the hand-made blocks, alone and joined.
 
-    python scripts/experiments/hand_made.py --work /tmp/volna_experiments
+python scripts/experiments/hand_made.py --work /tmp/volna_experiments
 """
 
 from __future__ import annotations

@@ -91,10 +91,10 @@ def rows_of(data: Path, name: str) -> list[dict[str, str]]:
     if name in ("genres", "moods"):
         with (data / "music" / name / "manifest.csv").open() as file:
             rows = list(csv.DictReader(file))
-        return [
-            {**row, "file": f"music/{name}/{row['path']}", "label": row["path"].split("/")[0], "group": row["artist_group"]}
-            for row in rows
-        ]
+        for row in rows:
+            row |= {"file": f"music/{name}/{row['path']}", "label": row["path"].split("/")[0]}
+            row["group"] = row["artist_group"]
+        return rows
     folder = {"instruments": "music/instruments", "esc10": "sounds/env_esc10", "songs": "music/full_songs"}[name]
     audio = [p for p in sorted((data / folder).rglob("*")) if p.suffix in (".mp3", ".ogg", ".wav")]
     rows = []

@@ -72,12 +72,12 @@ def block(x: np.ndarray, robust: bool = True, clip: float | None = 4.0) -> np.nd
 
 
 def join(blocks: dict[str, np.ndarray], weights: dict[str, float]) -> np.ndarray:
-    """Unit blocks side by side, each times its weight: the cosine is the mean of the blocks' cosines, weights squared."""
+    """Unit blocks side by side, each times its weight: a mean of the blocks' cosines, weights squared."""
     return unit(np.concatenate([w * blocks[name] for name, w in weights.items() if w], axis=1))
 
 
 def ranking_scores(sim: np.ndarray, labels: np.ndarray, artist: np.ndarray) -> dict[str, np.ndarray]:
-    """Scores of every query without its artist: ``p5``, ``p10``, ``ap``; and the 10-occurrence ``n10`` with everybody."""
+    """Scores of every query without its artist: ``p5``, ``p10``, ``ap``; and the 10-occurrence ``n10`` among all."""
     others = artist[:, None] != artist[None, :]
     order = np.argsort(np.where(others, -sim, np.inf), axis=1, kind="stable")
     relevant = np.take_along_axis((labels[:, None] == labels[None, :]) & others, order, axis=1)
@@ -86,7 +86,8 @@ def ranking_scores(sim: np.ndarray, labels: np.ndarray, artist: np.ndarray) -> d
     ap = np.where(n_relevant > 0, (precision * relevant).sum(1) / np.maximum(n_relevant, 1), np.nan)
     itself = np.eye(len(sim), dtype=bool)
     top = np.argsort(np.where(itself, np.inf, -sim), axis=1, kind="stable")[:, :10]
-    return {"p5": precision[:, 4], "p10": precision[:, 9], "ap": ap, "n10": np.bincount(top.ravel(), minlength=len(sim))}
+    n10 = np.bincount(top.ravel(), minlength=len(sim))
+    return {"p5": precision[:, 4], "p10": precision[:, 9], "ap": ap, "n10": n10}
 
 
 def evaluate_similarity(sim: np.ndarray, lib: Library) -> dict[str, np.ndarray]:
@@ -117,7 +118,9 @@ def line(name: str, scores: dict[str, np.ndarray]) -> str:
     return f"{name:38s} {columns}"
 
 
-def cross_fit(table: np.ndarray, groups: np.ndarray, n_splits: int = 20, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def cross_fit(
+    table: np.ndarray, groups: np.ndarray, n_splits: int = 20, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """Choose among candidates on half of the artists, score on the other half, both ways, many times.
 
     Parameters

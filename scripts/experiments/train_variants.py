@@ -161,7 +161,8 @@ def run(work: Path, name: str, seed: int, bf16: bool, full: bool) -> None:
         copied = Data(load_mels(work, "genres", kind) + load_mels(work, "moods", kind), s.floor, fit)
         out |= {f"{kind}/{k}": v for k, v in describe(net, copied, s).items()}
     for other in others:
-        out |= {f"{other}/{k}": v for k, v in describe(net, Data(load_mels(work, other, s.layout), s.floor, fit), s).items()}
+        sounds = Data(load_mels(work, other, s.layout), s.floor, fit)
+        out |= {f"{other}/{k}": v for k, v in describe(net, sounds, s).items()}
     target.parent.mkdir(exist_ok=True)
     np.savez(target, **out, seconds=seconds)
     lib = load_library(work)

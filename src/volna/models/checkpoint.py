@@ -2,7 +2,7 @@
 
 The file is a safetensors file. Its ``__metadata__`` holds one entry, ``volna``: a JSON object with sorted keys (format,
 version, architecture, config, mel_config, normalisation, summary). Its tensors are the weights (``model.*``) and the
-statistics of the training tracks' embeddings (``embedding.centre``, ``embedding.spread``, float32 ``(dim,)``).
+reading of its features (``reading.*``, see `volna.models.reading`).
 Equal models give equal bytes; the id of a model is the first 16 hexadecimal digits of the SHA-256 of the bytes, so an
 id names exactly one set of weights and one way of making log-mels.
 """
@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,8 @@ from torch import Tensor
 import volna
 from volna.errors import ModelError
 from volna.models import MODELS
-from volna.models.layers import Normalisation
+from volna.models.layers import Normalisation, pool_log_mels
+from volna.models.reading import Reading
 
 __all__ = ["FORMAT_VERSION", "Checkpoint", "build", "from_bytes", "load", "model_id", "save", "to_bytes"]
 
@@ -52,8 +53,8 @@ class Checkpoint:
         The settings of the log-mel that it was trained on, ``dataclasses.asdict`` of ``features.spectrum.MelConfig``.
     normalisation
         How a log-mel is conditioned.
-    centre, spread
-        Median and robust spread of every element of the training tracks' vectors, float32 ``(dim,)``.
+    reading
+        How its pooled features become a track's vector; None before it was fitted: the features themselves.
     summary
         What the training used and reached: plain JSON values.
     version
@@ -66,8 +67,7 @@ class Checkpoint:
     architecture: str
     mel_config: dict[str, Any]
     normalisation: Normalisation
-    centre: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
-    spread: NDArray[np.float32] = field(default_factory=lambda: np.ones(0, dtype=np.float32))
+    reading: Reading | None = None
     summary: dict[str, Any] = field(default_factory=dict)
     version: str = ""
     id: str = ""
@@ -79,8 +79,13 @@ class Checkpoint:
 
     @property
     def dim(self) -> int:
-        """Length of a track's vector."""
-        return 2 * int(self.config.latent)
+        """Length of a track's vector; 0 before the reading was fitted."""
+        return self.reading.dim if self.reading else 0
+
+    def embed(self, log_mels: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
+        """One vector of a track from its windows, each ``(n_mels, n_frames)`` in dB: float32 ``(dim,)``, raw."""
+        pooled = pool_log_mels(self.model, log_mels, self.normalisation)
+        return self.reading.vectors(pooled) if self.reading else pooled
 
 
 def build(architecture: str, config: Mapping[str, Any] | None = None) -> Any:
@@ -120,8 +125,8 @@ def to_bytes(checkpoint: Checkpoint) -> bytes:
         "summary": checkpoint.summary,
     }
     tensors = {f"model.{name}": t.detach().cpu().contiguous() for name, t in checkpoint.model.state_dict().items()}
-    tensors["embedding.centre"] = torch.from_numpy(np.asarray(checkpoint.centre, dtype=np.float32).copy())
-    tensors["embedding.spread"] = torch.from_numpy(np.asarray(checkpoint.spread, dtype=np.float32).copy())
+    for name, values in (vars(checkpoint.reading) if checkpoint.reading else {}).items():
+        tensors[f"reading.{name}"] = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32).copy())
     # One entry only: the order of several would not be the same from one run to the next.
     data = save_tensors(tensors, {"volna": json.dumps(header, sort_keys=True, allow_nan=False)})
     checkpoint.id = model_id(data)
@@ -156,8 +161,7 @@ def from_bytes(data: bytes, *, source: str = "the model") -> Checkpoint:
             architecture=header["architecture"],
             mel_config=dict(header["mel_config"]),
             normalisation=Normalisation(**normalisation),
-            centre=tensors["embedding.centre"].numpy(),
-            spread=tensors["embedding.spread"].numpy(),
+            reading=_reading(tensors),
             summary=dict(header["summary"]),
             version=str(header["volna_version"]),
             id=model_id(data),
@@ -223,6 +227,16 @@ def _header(data: bytes, source: str) -> dict[str, Any]:
     return dict(header)
 
 
+def _reading(tensors: dict[str, Tensor]) -> Reading | None:
+    if "reading.components" not in tensors:
+        return None
+    reading = Reading(*(tensors[f"reading.{f.name}"].numpy() for f in fields(Reading)))
+    dim, n_pooled = reading.components.shape
+    if reading.scale.shape != (dim,) or {reading.centre.shape, reading.spread.shape} != {(n_pooled,)}:
+        raise ModelError("the parts of its reading do not fit each other")
+    return reading
+
+
 def _fill(model: Any, tensors: dict[str, Tensor]) -> None:
     """Put the weights in place, the very tensors of the file; every name and shape must agree."""
     weights = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
@@ -231,9 +245,6 @@ def _fill(model: Any, tensors: dict[str, Tensor]) -> None:
     expected = model.state_dict()
     if bad := [name for name, t in weights.items() if name in expected and t.dtype != expected[name].dtype]:
         raise ModelError(f"{bad[0]} is {weights[bad[0]].dtype}, expected {expected[bad[0]].dtype}")
-    dim = (2 * int(model.config.latent),)
-    if any(tensors[f"embedding.{name}"].shape not in (dim, (0,)) for name in ("centre", "spread")):
-        raise ModelError("the statistics of its embeddings have another length than its vectors")
     model.load_state_dict(weights, strict=True, assign=True)
     model.eval().requires_grad_(False)
 

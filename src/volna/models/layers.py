@@ -4,8 +4,9 @@ Conventions
 -----------
 A log-mel is ``(n_mels, n_frames)`` in dB, as ``features.spectrum.log_mel`` makes it; a conditioned log-mel has the same
 shape, in units of the training set's spread, with the track's own level taken out. A latent is
-``(batch, latent, n_frames / stride)``. A track's vector is the mean and the spread of its latents over time,
-``(2 * latent,)``: the order of events does not matter, how they vary does.
+``(batch, latent, n_frames / stride)``; features are what stands before it, ``(batch, n_features, n_frames / stride)``.
+A track is the mean and the spread of its features over time, ``(2 * n_features,)``: the order of events does not
+matter, how they vary does. `volna.models.reading` makes them its vector.
 """
 
 from __future__ import annotations
@@ -24,17 +25,18 @@ __all__ = [
     "Autoencoder",
     "Normalisation",
     "condition",
-    "embed_log_mels",
     "fit_normalisation",
     "pad_frames",
     "pool",
+    "pool_log_mels",
     "scale",
     "track_level",
 ]
 
 Array = NDArray[np.float32]
 
-TOP_DB = 80.0  # what lies further below a track's loudest cell is noise of the codec or of the arithmetic
+TOP_DB = 55.0  # what lies further below a track's loudest cell is residue of the codec; 80 ranks worse
+BAND_MEAN_SHARE = 0.5  # of each window's band means that is taken out; 0 and 1 rank worse
 _EPSILON = 1e-5  # under the root of the spread, so that its gradient stays finite on a constant latent
 
 
@@ -50,11 +52,15 @@ class Normalisation:
         Mean of each band, dB relative to the track's level, over the training tracks, ``n_mels`` values; empty for 0.
     std_db
         Spread over all cells of the training tracks around ``mean_db``, in dB, > 0.
+    band_mean_share
+        Share of a window's own band means that is taken out: half the colour of a recording is its microphone and its
+        master, the other half is its instruments.
     """
 
     top_db: float = TOP_DB
     mean_db: tuple[float, ...] = ()
     std_db: float = 15.0
+    band_mean_share: float = BAND_MEAN_SHARE
 
 
 class Autoencoder(Protocol):
@@ -63,6 +69,8 @@ class Autoencoder(Protocol):
     config: Any
     stride: int
     training: bool
+
+    def features(self, mel: Tensor) -> Tensor: ...
 
     def encode(self, mel: Tensor) -> Tensor: ...
 
@@ -103,7 +111,8 @@ def condition(log_mels: Sequence[NDArray[Any]], normalisation: Normalisation) ->
 def scale(mel: Array, normalisation: Normalisation) -> Array:
     """Second half of :func:`condition`: ``(..., n_mels, n_frames)``, dB relative to the track's level, to the input."""
     mean_db = np.asarray(normalisation.mean_db or (0.0,), dtype=np.float32)[:, None]
-    return (mel - mean_db) * np.float32(1.0 / normalisation.std_db)
+    scaled = (mel - mean_db) * np.float32(1.0 / normalisation.std_db)
+    return np.asarray(scaled - np.float32(normalisation.band_mean_share) * scaled.mean(axis=-1, keepdims=True))
 
 
 def track_level(log_mels: Sequence[NDArray[Any]], top_db: float = TOP_DB) -> tuple[float, float]:
@@ -162,8 +171,8 @@ def pool(latent: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 @torch.inference_mode()
-def embed_log_mels(model: Autoencoder, log_mels: Sequence[NDArray[Any]], normalisation: Normalisation) -> Array:
-    """One vector of a track from its windows: condition, encode, pool over all latents of all windows.
+def pool_log_mels(model: Autoencoder, log_mels: Sequence[NDArray[Any]], normalisation: Normalisation) -> Array:
+    """What a model hears in a track: condition, take the features, pool them over all frames of all windows.
 
     Parameters
     ----------
@@ -174,12 +183,12 @@ def embed_log_mels(model: Autoencoder, log_mels: Sequence[NDArray[Any]], normali
 
     Returns
     -------
-    float32 ``(2 * latent,)``, raw: not standardised, not of unit length.
+    float32 ``(2 * n_features,)``.
     """
     windows = condition(log_mels, normalisation)
     lengths = sorted({mel.shape[1] for mel in windows})
-    latents = []
+    features = []
     for length in lengths:  # windows of one length go through together
         batch = torch.from_numpy(np.stack([mel for mel in windows if mel.shape[1] == length]))
-        latents.append(model.encode(batch).transpose(0, 1).flatten(1))  # (latent, n_windows * T / stride)
-    return pool(torch.cat(latents, dim=1)[None])[0].numpy()
+        features.append(model.features(batch).transpose(0, 1).flatten(1))  # (n_features, n_windows * T / stride)
+    return pool(torch.cat(features, dim=1)[None])[0].numpy()

@@ -50,6 +50,10 @@ class PcaAutoencoder(nn.Module):
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("spread", torch.zeros(config.latent))
 
+    def features(self, mel: Tensor) -> Tensor:
+        """What a track's vector is pooled from: here the latents themselves."""
+        return self.encode(mel)
+
     def encode(self, mel: Tensor) -> Tensor:
         """``(B, n_mels, T) -> (B, latent, ceil(T / patch))``; the last frame is repeated up to a multiple."""
         patches = torch.unflatten(pad_frames(mel, self.stride), 2, (-1, self.stride))  # (B, n_mels, N, patch)

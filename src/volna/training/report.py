@@ -19,8 +19,9 @@ from torch import Tensor
 
 from volna.errors import ModelError
 from volna.models.checkpoint import Checkpoint, to_bytes
-from volna.models.layers import Normalisation, condition, embed_log_mels, fit_normalisation
+from volna.models.layers import Normalisation, condition, fit_normalisation, pool_log_mels
 from volna.models.pca import PcaAutoencoder
+from volna.models.reading import Reading, fit_reading
 from volna.training.dataset import MelCache, Track, scan_tracks, split_tracks, tile_frames
 
 __all__ = ["Clock", "Data", "conditioned", "finish", "prepare", "reconstruction_loss"]
@@ -28,7 +29,7 @@ __all__ = ["Clock", "Data", "conditioned", "finish", "prepare", "reconstruction_
 N_HELD_OUT = 256  # windows that validate
 N_FITTED = 400  # tracks whose spread sets the scale of the input
 N_PCA = 150  # tracks that the principal components are fitted on: about 10 000 patches
-N_STATISTICS = 600  # tracks whose vectors give centre and spread
+N_READING = 1000  # tracks whose pooled features say how they are read
 END_SHARE, END_AT_MOST_S = 0.08, 15.0  # of a time budget, kept for what :func:`finish` does
 _BATCH = 64
 
