@@ -20,9 +20,19 @@ from volna.features.recipe import ANALYSIS, DESCRIPTOR_NAMES, FEATURES_VERSION
 from volna.library.store import Analysed, Catalogue
 from volna.library.tags import Tags
 
-__all__ = ["Song", "analysed", "copy_of", "fill", "fill_with_model", "songs", "statistics_of_a_model", "tiny_model"]
+__all__ = [
+    "DIM",
+    "Song",
+    "analysed",
+    "copy_of",
+    "fill",
+    "fill_with_model",
+    "songs",
+    "statistics_of_a_model",
+    "tiny_model",
+]
 
-LATENT = 4  # numbers of the tiny model; a vector holds their means and spreads
+DIM = 8  # numbers in a vector of the fake and of the tiny model
 
 
 @dataclass(frozen=True)
@@ -55,12 +65,12 @@ class Song:
 def songs(n: int, *, kinds: int = 4, artists: int = 10, seed: int = 0, folder: str = "/music") -> list[Song]:
     """``n`` tracks of some kinds: track k is of kind ``k % kinds``, by ``artist k % artists``, called ``tune k``."""
     rng = np.random.default_rng(seed)
-    sounds, latents = rng.normal(0, 1, (kinds, len(DESCRIPTOR_NAMES))), rng.normal(0, 1, (kinds, 2 * LATENT))
+    sounds, latents = rng.normal(0, 1, (kinds, len(DESCRIPTOR_NAMES))), rng.normal(0, 1, (kinds, DIM))
     return [
         Song(
             path=f"{folder}/kind {k % kinds}/{k:03}.mp3",
             sound=sounds[k % kinds] + rng.normal(0, 0.8, len(DESCRIPTOR_NAMES)),
-            latent=latents[k % kinds] + rng.normal(0, 0.5, 2 * LATENT),
+            latent=latents[k % kinds] + rng.normal(0, 0.5, DIM),
             artist=f"artist {k % artists}",
             title=f"tune {k}",
             album=f"album {k % (2 * artists)}",
@@ -102,7 +112,7 @@ def analysed(song: Song, path: str, vector: np.ndarray | None = None) -> Analyse
 def fill_with_model(library: Path, tracks: Sequence[Song], checkpoint: bytes | None = None) -> list[int]:
     """As `fill`, with an active model: only the statistics of one, unless the bytes of a checkpoint are given."""
     with Catalogue.open(library, create=True) as catalogue:
-        catalogue.add_model("fake", checkpoint or statistics_of_a_model(), trained_on=len(tracks), dim=2 * LATENT)
+        catalogue.add_model("fake", checkpoint or statistics_of_a_model(), trained_on=len(tracks), dim=DIM)
     ids = fill(library, tracks, model="fake")
     with Catalogue.open(library) as catalogue:
         catalogue.activate_model("fake")
@@ -113,8 +123,7 @@ def statistics_of_a_model() -> bytes:
     """What a search reads of a checkpoint."""
     from safetensors.numpy import save
 
-    zeros, ones = np.zeros(2 * LATENT, np.float32), np.ones(2 * LATENT, np.float32)
-    return save({"embedding.centre": zeros, "embedding.spread": ones})
+    return save({"reading.scale": np.ones(DIM, np.float32)})
 
 
 @functools.cache
@@ -123,9 +132,11 @@ def tiny_model() -> bytes:
     import torch
 
     from volna.models.checkpoint import Checkpoint, build, to_bytes
-    from volna.models.layers import Normalisation
+    from volna.models.layers import Normalisation, pool_log_mels
+    from volna.models.reading import fit_reading
 
     torch.manual_seed(0)
-    model = build("conv", {"n_mels": ANALYSIS.n_mels, "latent": LATENT, "channels": (4, 4, 4, 4)}).eval()
-    statistics = np.zeros(2 * LATENT, np.float32), np.ones(2 * LATENT, np.float32)
-    return to_bytes(Checkpoint(model, "conv", {}, Normalisation(), *statistics))
+    model = build("conv", {"n_mels": ANALYSIS.n_mels, "latent": DIM, "channels": (4, 4, 4, 4)}).eval()
+    noise = np.random.default_rng(0).normal(-40, 10, (30, ANALYSIS.n_mels, 128)).astype(np.float32)
+    pooled = np.stack([pool_log_mels(model, [mel], Normalisation()) for mel in noise])
+    return to_bytes(Checkpoint(model, "conv", {}, Normalisation(), fit_reading(pooled, dim=DIM)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import sys
@@ -79,7 +80,7 @@ def test_a_window_equals_its_span_of_the_whole(tmp_path, name):
     rate = 48000 if name.endswith("opus") else how.get("rate", RATE)
     whole = decode(path, sample_rate=rate)
     assert abs(len(whole) / rate - 33.3) < 0.1
-    for start_s, length_s in ((0.0, 5.0), (0.1, 1.0), (7.1234, 10.0), (18.5, 10.0), (32.3, 0.9)):
+    for start_s, length_s in ((0.0, 5.0), (0.1, 1.0), (7.1234, 10.0), (18.5, 10.0), (30.3, 2.9)):
         part = decode(path, sample_rate=rate, start_s=start_s, duration_s=length_s)
         assert len(part) == round(length_s * rate)
         begin = round(start_s * rate)
@@ -197,12 +198,20 @@ def test_a_stream_may_change_its_rate_and_channels(tmp_path):
 )
 def test_24_bits_in_four_bytes(tmp_path, values, bits, want):
     for top in (0xFFFFFFFF, 0x00FFFFFF):  # with or without the sign in the fourth byte
-        data = b"".join(struct.pack("<I", (v << bits) & 0xFFFFFFFF & (top if bits == 0 else 0xFFFFFFFF)) for v in values)
+        data = b"".join(
+            struct.pack("<I", (v << bits) & 0xFFFFFFFF & (top if bits == 0 else 0xFFFFFFFF)) for v in values
+        )
         data *= 500
         head = struct.pack("<IHHIIHH", 16, 1, 1, 16000, 64000, 4, 24)
         path = tmp_path / "x.wav"
         path.write_bytes(
-            b"RIFF" + struct.pack("<I", 36 + len(data)) + b"WAVEfmt " + head + b"data" + struct.pack("<I", len(data)) + data
+            b"RIFF"
+            + struct.pack("<I", 36 + len(data))
+            + b"WAVEfmt "
+            + head
+            + b"data"
+            + struct.pack("<I", len(data))
+            + data
         )
         np.testing.assert_allclose(decode(path, sample_rate=16000)[:4], want, atol=1e-6)
 
@@ -220,7 +229,16 @@ def test_spans_that_reach_beyond_the_end_are_cut_and_others_refused(tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    ["with space.flac", "snow ☃ и.flac", "new\nline.flac", "%03d.flac", "concat:a|b.flac", "a:b.flac", "-i.flac", "'q'.flac"],
+    [
+        "with space.flac",
+        "snow ☃ и.flac",
+        "new\nline.flac",
+        "%03d.flac",
+        "concat:a|b.flac",
+        "a:b.flac",
+        "-i.flac",
+        "'q'.flac",
+    ],
 )
 def test_a_name_is_only_a_name(tmp_path, name):
     path = make(tmp_path, "plain.flac", 0.5).rename(tmp_path / name)
@@ -241,10 +259,8 @@ def test_nothing_is_printed(tmp_path, capfd):
     data = bytearray(path.read_bytes())
     data[5000:9000] = bytes(4000)
     path.write_bytes(data)
-    try:
+    with contextlib.suppress(AudioError):
         decode(path, sample_rate=16000)
-    except AudioError:
-        pass
     assert capfd.readouterr() == ("", "")
 
 

@@ -92,8 +92,18 @@ def test_wav_under_other_tags(tmp_path, seconds):
 @pytest.mark.parametrize("seconds", SECONDS)
 @pytest.mark.parametrize(
     ("name", "how"),
-    [("a.m4a", {}), ("a.m4a", {"codec": "alac"}), ("a.opus", {}), ("a.ogg", {"codec": "vorbis"}), ("a.oga", {})]
-    + [("a.wv", {}), ("a.wma", {}), ("a.aiff", {}), ("a.mka", {}), ("a.aac", {})],
+    [
+        ("a.m4a", {}),
+        ("a.m4a", {"codec": "alac"}),
+        ("a.opus", {}),
+        ("a.ogg", {"codec": "vorbis"}),
+        ("a.oga", {}),
+        ("a.wv", {}),
+        ("a.wma", {}),
+        ("a.aiff", {}),
+        ("a.mka", {}),
+        ("a.aac", {}),
+    ],
 )
 def test_other_containers_under_other_tags(tmp_path, seconds, name, how):
     path = make(tmp_path, name, seconds, **how)

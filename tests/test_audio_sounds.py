@@ -64,7 +64,8 @@ def id3v2(n_picture: int = 50_000) -> bytes:
     title = b"\x00Another title"
     picture = b"\x00image/jpeg\x00\x03\x00" + b"\xff\xd8\xff\xe0" + b"\xff\xfb\x90\x64" * (n_picture // 4)
     frames = b"".join(
-        name + struct.pack(">I", len(body)) + b"\x00\x00" + body for name, body in ((b"TIT2", title), (b"APIC", picture))
+        name + struct.pack(">I", len(body)) + b"\x00\x00" + body
+        for name, body in ((b"TIT2", title), (b"APIC", picture))
     )
     n = len(frames)
     size = bytes((n >> 21 & 127, n >> 14 & 127, n >> 7 & 127, n & 127))
@@ -103,7 +104,9 @@ def flac_with_blocks(data: bytes, n_padding: int, n_picture: int) -> bytes:
     comment = b"TITLE=Something else"
     comments = struct.pack("<I", 4) + b"test" + struct.pack("<I", 1) + struct.pack("<I", len(comment)) + comment
     mime = b"image/jpeg"
-    picture = struct.pack(">II", 3, len(mime)) + mime + struct.pack(">IIIIII", 0, 1, 1, 24, 0, n_picture) + bytes(n_picture)
+    picture = (
+        struct.pack(">II", 3, len(mime)) + mime + struct.pack(">IIIIII", 0, 1, 1, 24, 0, n_picture) + bytes(n_picture)
+    )
     blocks = [(0, stream_info), (4, comments), (6, picture), (1, bytes(n_padding))]
     head = b"".join(
         bytes([kind | (128 if i == len(blocks) - 1 else 0)]) + len(body).to_bytes(3, "big") + body

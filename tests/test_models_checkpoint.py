@@ -14,6 +14,7 @@ from safetensors.torch import save as save_tensors
 from volna.errors import ModelError
 from volna.models.checkpoint import FORMAT_VERSION, Checkpoint, build, from_bytes, load, model_id, save, to_bytes
 from volna.models.layers import Normalisation
+from volna.models.reading import fit_reading
 
 
 @pytest.fixture
@@ -25,8 +26,7 @@ def checkpoint() -> Checkpoint:
         "conv",
         {"sample_rate": 16000, "n_mels": 10},
         Normalisation(mean_db=(0.5,) * 10, std_db=9.0),
-        centre=np.arange(8, dtype=np.float32),
-        spread=np.ones(8, dtype=np.float32),
+        reading=fit_reading(np.random.default_rng(0).standard_normal((20, 8)).astype(np.float32), dim=3),
         summary={"n_tracks": 3, "val_loss": None},
     )
 
@@ -47,9 +47,12 @@ def test_save_and_load(checkpoint, tmp_path):
     assert len(name) == 16
     assert again.mel_config == checkpoint.mel_config
     assert again.summary == checkpoint.summary
-    np.testing.assert_array_equal(again.centre, checkpoint.centre)
-    np.testing.assert_array_equal(again.spread, checkpoint.spread)
-    assert again.dim == 8
+    for name, values in vars(checkpoint.reading).items():
+        np.testing.assert_array_equal(getattr(again.reading, name), values)
+    assert again.dim == 3
+    mels = [np.random.default_rng(1).uniform(-60, 0, (10, 40)).astype(np.float32)]
+    np.testing.assert_array_equal(again.embed(mels), checkpoint.embed(mels))
+    assert again.embed(mels).shape == (3,)
     assert [p.name for p in path.parent.iterdir()] == [path.name]  # nothing temporary is left
 
 
@@ -121,7 +124,7 @@ def test_a_header_that_does_not_fit_is_an_error(checkpoint, changes, message):
         ({"model.fold.bias": torch.full((4,), float("nan"))}, "not finite"),
         ({"model.fold.bias": torch.zeros(4, dtype=torch.float64)}, "float64, expected torch.float32"),
         ({"model.extra": torch.zeros(1)}, "is damaged"),
-        ({"embedding.centre": torch.zeros(7)}, "another length"),
+        ({"reading.scale": torch.zeros(7)}, "do not fit each other"),
     ],
 )
 def test_tensors_that_do_not_fit_are_an_error(checkpoint, tensors, message):

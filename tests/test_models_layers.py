@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from volna.models.checkpoint import build
-from volna.models.layers import Normalisation, condition, embed_log_mels, fit_normalisation, pad_frames, pool
+from volna.models.layers import (
+    BAND_MEAN_SHARE,
+    Normalisation,
+    condition,
+    fit_normalisation,
+    pad_frames,
+    pool,
+    pool_log_mels,
+)
 
 
 def track(seed: int = 0, lengths: tuple[int, ...] = (40, 40, 25)) -> list[np.ndarray]:
@@ -40,6 +50,17 @@ def test_what_lies_far_below_the_loudest_cell_does_not_count():
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_share_of_the_colour_of_each_window_is_taken_out():
+    brighter = [mel + np.linspace(0, 6, 20, dtype=np.float32)[:, None] for mel in track()]
+    apart = {}
+    for share in (0.0, 0.5, 1.0):
+        normalisation = Normalisation(band_mean_share=share)
+        pairs = zip(condition(track(), normalisation), condition(brighter, normalisation), strict=True)
+        apart[share] = np.mean([np.abs(one.mean(axis=1) - other.mean(axis=1)).mean() for one, other in pairs])
+    assert apart[0.5] == pytest.approx(apart[0.0] / 2, rel=1e-3)
+    assert apart[1.0] == pytest.approx(0.0, abs=1e-5)
+
+
 def test_silence_stays_finite():
     (mel,) = condition([np.full((20, 5), -100.0, dtype=np.float32)], Normalisation())
     np.testing.assert_array_equal(mel, 0.0)
@@ -48,7 +69,7 @@ def test_silence_stays_finite():
 
 def test_normalisation_makes_zero_mean_bands_and_unit_spread():
     tracks = [track(seed) for seed in range(5)]
-    normalisation = fit_normalisation(tracks)
+    normalisation = replace(fit_normalisation(tracks), band_mean_share=0.0)
     cells = np.concatenate([np.concatenate(condition(windows, normalisation), axis=1) for windows in tracks], axis=1)
     np.testing.assert_allclose(cells.mean(axis=1), 0.0, atol=1e-3)
     assert cells.std() == pytest.approx(1.0, abs=0.01)
@@ -57,7 +78,7 @@ def test_normalisation_makes_zero_mean_bands_and_unit_spread():
 
 def test_normalisation_of_constant_or_no_tracks_is_usable():
     assert fit_normalisation([[np.zeros((3, 4), dtype=np.float32)]]).std_db == 1.0
-    assert fit_normalisation([]) == Normalisation()
+    assert fit_normalisation([]) == Normalisation(band_mean_share=BAND_MEAN_SHARE)
     assert fit_normalisation([[], track()]) == fit_normalisation([track()])
 
 
@@ -92,13 +113,13 @@ def test_pool_has_a_finite_gradient_on_a_constant_latent():
 
 def test_a_vector_does_not_depend_on_gain_or_on_the_order_of_windows():
     model, windows = small_model(), track()
-    vector = embed_log_mels(model, windows, Normalisation())
-    assert vector.shape == (12,)
+    vector = pool_log_mels(model, windows, Normalisation())
+    assert vector.shape == (16,)  # mean and spread of 4 channels in 2 bands
     assert vector.dtype == np.float32
-    np.testing.assert_allclose(embed_log_mels(model, [mel - 6 for mel in windows], Normalisation()), vector, atol=1e-4)
-    np.testing.assert_allclose(embed_log_mels(model, windows[::-1], Normalisation()), vector, atol=1e-4)
+    np.testing.assert_allclose(pool_log_mels(model, [mel - 6 for mel in windows], Normalisation()), vector, atol=1e-4)
+    np.testing.assert_allclose(pool_log_mels(model, windows[::-1], Normalisation()), vector, atol=1e-4)
 
 
 @pytest.mark.parametrize("lengths", [(1,), (7,), (400, 3)])
 def test_any_length_has_a_finite_vector(lengths):
-    assert np.isfinite(embed_log_mels(small_model(), track(lengths=lengths), Normalisation())).all()
+    assert np.isfinite(pool_log_mels(small_model(), track(lengths=lengths), Normalisation())).all()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import pkgutil
+import re
 import shutil
 import subprocess
 import sys
@@ -20,9 +22,10 @@ import volna
 from volna.audio.encode import encode
 from volna.cli import main
 from volna.errors import AudioError, InputError, LibraryError, ModelError
-from volna.features.recipe import FEATURES_VERSION
+from volna.features.recipe import ANALYSIS, DESCRIPTOR_NAMES, FEATURES_VERSION, names_of
 from volna.library.index import index_folder
 from volna.library.store import Catalogue
+from volna.tasks.similarity import GROUPS
 from volna.vectors import FUSION
 from volna.workflows.common import open_current_index
 
@@ -421,3 +424,24 @@ def test_the_command_fails_with_exit_code_1_and_no_traceback(library, capsys, ar
     assert out == ""
     assert err.startswith("volna: ")
     assert "Traceback" not in err
+
+
+# The documentation
+
+SIMILARITY = (Path(__file__).parents[1] / "docs" / "similarity.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("name", "value"), re.findall(r"^\| `(volna[\w.]+)` \| `?(.+?)`? \|$", SIMILARITY, flags=re.M))
+def test_the_numbers_in_the_documentation_are_those_of_the_code(name, value):
+    place, attribute = name.rsplit(".", 1)
+    holder = pkgutil.resolve_name(place)
+    assert getattr(holder, attribute) == json.loads(value)
+
+
+def test_the_documentation_of_why_and_of_the_vector_is_true():
+    rows = re.findall(r"^\| (\w+) \| [^|]+ \| ([\d.]+) \|$", SIMILARITY, flags=re.M)
+    assert {word: float(least) for word, least in rows} == {word: group[1] for word, group in GROUPS.items()}
+    assert f"{len(DESCRIPTOR_NAMES)} named numbers" in SIMILARITY
+    assert f"mono at {ANALYSIS.sample_rate / 1000:g} kHz" in SIMILARITY
+    assert f"{len(names_of('modulation'))} numbers\n  about modulation" in SIMILARITY
+    assert f"w_a = {FUSION['autoencoder']:g}" in SIMILARITY

@@ -51,6 +51,7 @@ class Settings:
     views: int = 2  # windows of a track in a batch
     ema: float = 0.98
     songs: bool = False  # train on the unlabelled songs too
+    every: int = 1  # train on every n-th clip only
     layout: str = "low"
     pooling: str = "both"  # what the contrast sees: "both" mean and spread, "spread", or "modulation"
     halvings: int = 4  # layers that halve time: a latent every 2 ** halvings frames

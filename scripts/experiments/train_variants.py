@@ -147,9 +147,9 @@ def run(work: Path, name: str, seed: int, bf16: bool, full: bool) -> None:
         return
     s: Settings = replace(Settings(), **VARIANTS[name])
     music = load_mels(work, "genres", s.layout) + load_mels(work, "moods", s.layout)
-    fit = Data(music + (load_mels(work, "songs", s.layout) if s.songs else []), s.floor)
+    fit = Data(music[:: s.every] + (load_mels(work, "songs", s.layout) if s.songs else []), s.floor)
     needed = s.predict or s.objective == "soft"
-    descriptors = teacher(work) if needed else np.zeros((len(fit.mels), 1))
+    descriptors = teacher(work)[:: s.every] if needed else np.zeros((len(fit.mels), 1))
     began = time.process_time()
     net, losses = train(fit, descriptors, s, seed, bf16)
     seconds = time.process_time() - began

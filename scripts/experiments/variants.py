@@ -39,6 +39,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "near": {"near": True},
     "batch64": {"batch": 64},
     "songs": {"songs": True},
+    "half": {"every": 2},
+    "quarter": {"every": 4},
     "long": {"n_frames": 256},
     "latent32": {"latent": 32},
     "latent128": {"latent": 128},

@@ -167,7 +167,7 @@ class Embedder:
         return self.checkpoint.id
 
     def embed(self, log_mels: list[np.ndarray]) -> np.ndarray:
-        """Pool the latents of all windows by mean and spread over time.
+        """Pool what the encoder hears in all windows by mean and spread over time, and read it as one vector.
 
         Parameters
         ----------
@@ -179,9 +179,7 @@ class Embedder:
         numpy.ndarray
             float32 ``(dim,)``, raw.
         """
-        from volna.models.layers import embed_log_mels
-
-        return embed_log_mels(self.checkpoint.model, log_mels, self.checkpoint.normalisation)
+        return self.checkpoint.embed(log_mels)
 
 
 def embed_file(path: str | Path, model: Embedder | bytes | str | Path, *, segment: str = "spread") -> np.ndarray:

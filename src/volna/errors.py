@@ -13,7 +13,7 @@ A message says what was expected, what came, which file, and what to do. ``volna
 of these into one line on standard error and exit code 1; everything else is a bug and keeps its traceback.
 """
 
-__all__ = ["VolnaError", "AudioError", "LibraryError", "ModelError", "ModelMismatch", "InputError"]
+__all__ = ["AudioError", "InputError", "LibraryError", "ModelError", "ModelMismatch", "VolnaError"]
 
 
 class VolnaError(Exception):

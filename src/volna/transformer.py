@@ -76,8 +76,9 @@ class TrackVectors(TransformerMixin, BaseEstimator):
         embedder = self._embedder()
         raw = self._hear(X, embedder)
         priors, weights = {"descriptors": descriptor_priors()}, {"descriptors": DESCRIPTOR_WEIGHTS}
-        if embedder is not None:
-            priors["autoencoder"] = embedder.checkpoint.centre, embedder.checkpoint.spread
+        if embedder is not None and embedder.checkpoint.reading is not None:
+            scale = embedder.checkpoint.reading.scale
+            priors["autoencoder"], weights["autoencoder"] = (np.zeros_like(scale), scale), scale
         self.standardisers_ = {
             space: Standardiser.fit(vectors, prior=priors[space], weights=weights.get(space))
             for space, vectors in raw.items()

@@ -103,10 +103,16 @@ class Decoded:
             if end > begin:
                 mono = run.mono(begin, end)
                 loudest = max(loudest, (p if np.isfinite(p := peak(mono)) else np.inf))
-                parts.append(resample(mono, rate, sample_rate) if np.isfinite(loudest) else mono)
+                parts.append(_resampled(mono, rate, sample_rate) if np.isfinite(loudest) else mono)
                 got_s += (end - begin) / rate
         joined = np.concatenate(parts) if len(parts) > 1 else parts[0] if parts else np.zeros(0, np.float32)
         return joined, got_s, loudest
+
+
+def _resampled(mono: Samples, rate: int, sample_rate: int) -> Samples:
+    """At the rate asked; one sample where there are too few for any."""
+    samples = resample(mono, rate, sample_rate)
+    return samples if samples.size else mono[:1]
 
 
 def decode_packets(

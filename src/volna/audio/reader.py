@@ -43,6 +43,8 @@ BARE = frozenset({"mp3", "aac", "ac3", "eac3", "dts", "mlp", "truehd", "loas"})
 # Streams that libav reads to the end of the file, tags and all
 TAGGED = BARE | {"flac", "wv", "tta"}
 MOST_STUMBLES = 32
+GRID_BYTES = 2.5  # how far from its place a frame of a constant bit rate may end: the byte that some have more
+MOST_ASTRAY = 16  # frames off their places in a window; more, and the bit rate is not constant
 FAR = 1 << 60
 
 Timed = Iterator[tuple[int, int, "av.Packet[Any]"]]  # timestamp, duration, packet
@@ -158,6 +160,7 @@ class Reader:
 
     def _walk_in_c(self) -> None:
         """Make libav index the whole stream by seeking beyond its end, and stand at the last packet it found."""
+        self._restart()  # the index of a container that was sought in by bytes is wrong
         self._fresh = False
         with contextlib.suppress(av.error.FFmpegError):  # there is nothing there
             self.container.seek(FAR, stream=self.stream)
@@ -200,12 +203,15 @@ class Reader:
             self._open()
 
     def _packets(self) -> Iterator[av.Packet[Any]]:
-        """What libav reads from here on. Where it stumbles over something that is not audio, it is told to go on."""
-        n_stumbles = 0
+        """What libav reads from here on, but for tags at the end of the file.
+
+        Where it stumbles over something that is not audio, it is told to go on.
+        """
+        end, n_stumbles = self.audio_end or FAR, 0
         while n_stumbles < MOST_STUMBLES:
             try:
                 for packet in self.container.demux(self.stream):
-                    if packet.size and not self._beyond(packet):
+                    if packet.size and (packet.pos is None or packet.pos < end):
                         yield packet
                 return
             except av.error.InvalidDataError:
@@ -226,10 +232,6 @@ class Reader:
             packet.pts = timestamp
             self._expected = timestamp + (packet.duration or 0)
             yield timestamp, packet.duration or 0, packet
-
-    def _beyond(self, packet: av.Packet[Any]) -> bool:
-        """Does the packet lie in the tags at the end of the file?"""
-        return self.audio_end is not None and packet.pos is not None and packet.pos >= self.audio_end
 
     def _collect(self, window: CodedWindow, packets: Timed, begin_s: float, end_s: float) -> bool:
         """Put the packets between two times into the window; False when they begin too late: a bad seek."""
@@ -275,33 +277,34 @@ class Reader:
         index = max(0, math.floor((begin_s + self.origin * self.time_base) / layout.frame_s) - 3)
         self._fresh, self._expected = False, None
         self.container.seek(round(layout.first + index * length), stream=self.stream, unsupported_byte_offset=True)
-        if not self._collect(window, self._numbered(layout, length), begin_s, end_s):
-            return False
-        if layout.constant and not self._in_step(window, layout, length):
+        self._n_astray = 0
+        found = self._collect(window, self._numbered(layout, length), begin_s, end_s)
+        if self._n_astray > MOST_ASTRAY:
             self._mistaken(layout)
             return False
-        return True
+        return found
 
     def _numbered(self, layout: MpegLayout, length: float) -> Timed:
-        """Packets numbered from the position of the first one."""
+        """Packets numbered by the position of their ends: a seek falls into a frame, and its rest comes first.
+
+        At a constant bit rate every frame ends where its number says, within the byte that is added to some.
+        """
         ticks = round(layout.frame_s / self.time_base)
         index: int | None = None
         for packet in self._packets():
-            # The first one begins with the rest of the frame that the seek fell into, so its end is what counts.
-            index = _index_by_end(packet, layout, length) if index is None else index + 1
+            end = int(packet.pos or 0) + packet.size - layout.first
+            by_position = round(end / length)
+            if layout.constant and abs(end - by_position * length) > GRID_BYTES:
+                self._n_astray += 1
+                if self._n_astray > MOST_ASTRAY:
+                    return
+                continue
+            index = by_position - 1 if layout.constant or index is None else index + 1
             packet.pts = index * ticks
             yield index * ticks, ticks, packet
-
-    def _in_step(self, window: CodedWindow, layout: MpegLayout, length: float) -> bool:
-        """Do position and count agree at the end of the window? Not where the bit rate changes, nor in junk."""
-        last = window.packets[-1]
-        return _index_by_end(last, layout, length) == int(last.pts or 0) // round(layout.frame_s / self.time_base)
 
     def _mistaken(self, layout: MpegLayout) -> None:
         """The bit rate changes after all: forget what was concluded from it; ``duration_s`` may be another now."""
         self._layout = replace(layout, frame_bytes=None, constant=False)
+        self._restart()
         self.duration_s = self._duration()
-
-
-def _index_by_end(packet: av.Packet[Any], layout: MpegLayout, length: float) -> int:
-    return round((int(packet.pos or 0) + packet.size - layout.first) / length) - 1

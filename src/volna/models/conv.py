@@ -26,9 +26,9 @@ _SMALL = 0.1  # what the convolutions add when training starts
 class ConvConfig:
     """Size of a :class:`ConvAutoencoder`.
 
-    ``n_mels`` bands in; ``latent`` numbers every 16 frames; ``channels`` of each layer, at least four of them;
-    ``projection`` numbers that the contrastive loss compares; ``decoder_width``, the decoder's channels as a share of the
-    encoder's: half costs the vectors nothing and a quarter of a step.
+    ``n_mels`` bands in; ``latent`` numbers every 16 frames; ``channels`` of each layer, at least four; ``projection``
+    numbers that the contrastive loss compares; ``decoder_width``, the decoder's channels as a share of the encoder's:
+    half costs the vectors nothing and saves a quarter of a step.
     """
 
     n_mels: int = 72

@@ -60,7 +60,7 @@ class Normalisation:
     top_db: float = TOP_DB
     mean_db: tuple[float, ...] = ()
     std_db: float = 15.0
-    band_mean_share: float = BAND_MEAN_SHARE
+    band_mean_share: float = 0.0
 
 
 class Autoencoder(Protocol):
@@ -141,11 +141,12 @@ def fit_normalisation(tracks: Iterable[Sequence[NDArray[Any]]], *, top_db: float
         first, second = (mean, square) if n_tracks == 0 else (first + mean, second + square)
         n_tracks += 1
     if n_tracks == 0:
-        return Normalisation(top_db=top_db)
+        return Normalisation(top_db, band_mean_share=BAND_MEAN_SHARE)
     mean_db = first / n_tracks
     variance = float(np.mean(second / n_tracks - mean_db**2))
     # Three decimals of a dB: the header stays short, and equal inputs give equal bytes.
-    return Normalisation(top_db, tuple(round(float(m), 3) for m in mean_db), round(max(variance, 1.0) ** 0.5, 3))
+    means = tuple(round(float(m), 3) for m in mean_db)
+    return Normalisation(top_db, means, round(max(variance, 1.0) ** 0.5, 3), BAND_MEAN_SHARE)
 
 
 def pad_frames(mel: Tensor, multiple: int) -> Tensor:

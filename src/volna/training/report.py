@@ -29,7 +29,8 @@ __all__ = ["Clock", "Data", "conditioned", "finish", "prepare", "reconstruction_
 N_HELD_OUT = 256  # windows that validate
 N_FITTED = 400  # tracks whose spread sets the scale of the input
 N_PCA = 150  # tracks that the principal components are fitted on: about 10 000 patches
-N_READING = 1000  # tracks whose pooled features say how they are read
+N_READING = 1000  # tracks whose pooled features say how they are read ...
+N_READING_LEAST = 200  # ... and so many even when the time is up
 END_SHARE, END_AT_MOST_S = 0.08, 15.0  # of a time budget, kept for what :func:`finish` does
 _BATCH = 64
 
@@ -127,15 +128,15 @@ def finish(
         "n_validation": len(data.validation),
         "n_tiled": sum(max(track.n_frames) < data.held_out.shape[2] for track in data.training),
         "n_unusable": len(data.unusable),
-        "dim": 2 * int(model.config.latent),
         "n_parameters": sum(p.numel() for p in model.parameters()),
         "val_loss_mean_spectrum": float(loss(torch.zeros_like(data.held_out), data.held_out)),
         "val_loss_pca": reconstruction_loss(pca, data.held_out, loss),
     }
-    centre, spread = _statistics(model, data, clock)
+    reading = _fit_reading(model, data, clock)
+    summary["dim"] = reading.dim
     summary["seconds"] = round(clock.seconds(), 2)
     architecture = used["config"]["model"]
-    return to_bytes(Checkpoint(model, architecture, mel_config, data.normalisation, centre, spread, summary)), summary
+    return to_bytes(Checkpoint(model, architecture, mel_config, data.normalisation, reading, summary)), summary
 
 
 def conditioned(data: Data) -> Iterator[NDArray[np.float32]]:
@@ -144,19 +145,17 @@ def conditioned(data: Data) -> Iterator[NDArray[np.float32]]:
         yield from condition(data.cache.get(track.key) or [], data.normalisation)
 
 
-def _statistics(model: Any, data: Data, clock: Clock) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Median and spread (of the middle half, scaled to a normal's) of the training tracks' vectors, ``(dim,)``."""
-    vectors = []
-    for track in sample(data.training, N_STATISTICS, 0):
+def _fit_reading(model: Any, data: Data, clock: Clock) -> Reading:
+    """How the model's features are read, from the training tracks."""
+    pooled = []
+    for track in sample(data.training, N_READING, 0):
         if windows := data.cache.get(track.key):
-            vectors.append(embed_log_mels(model, windows, data.normalisation))
-        if clock.over() and len(vectors) >= 20:
+            pooled.append(pool_log_mels(model, windows, data.normalisation))
+        if clock.over() and len(pooled) >= N_READING_LEAST:
             break
-    if not vectors:
+    if not pooled:
         raise ModelError(f"the log-mels in {data.cache.folder} went away during the training: index again")
-    low, centre, high = np.percentile(np.stack(vectors), [25, 50, 75], axis=0)
-    spread = np.maximum((high - low) / 1.349, 1e-6)
-    return centre.astype(np.float32), spread.astype(np.float32)
+    return fit_reading(np.stack(pooled))
 
 
 def _segments(windows: list[NDArray[np.float32]], n_frames: int, n: int) -> list[NDArray[np.float32]]:

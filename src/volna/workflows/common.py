@@ -79,10 +79,13 @@ def _settings_version() -> str:
 def space_settings(catalogue: Catalogue) -> Settings:
     """The shipped statistics of the descriptors, and those that the model has of its training tracks."""
     priors = {"descriptors": descriptor_priors()}
+    weights = {"descriptors": np.asarray(DESCRIPTOR_WEIGHTS)}
     model = catalogue.active_model()
     if model is not None:
         from safetensors.numpy import load  # the statistics alone need no torch
 
         tensors = load(catalogue.model_bytes(model.id))
-        priors["autoencoder"] = (tensors["embedding.centre"], tensors["embedding.spread"])
-    return Settings(priors=priors, weights={"descriptors": np.asarray(DESCRIPTOR_WEIGHTS)})
+        scale = tensors["reading.scale"]
+        priors["autoencoder"] = np.zeros_like(scale), scale
+        weights["autoencoder"] = scale  # so that standardising does not whiten, see volna.models.reading
+    return Settings(priors=priors, weights=weights)

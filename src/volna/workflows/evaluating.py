@@ -35,7 +35,7 @@ __all__ = ["evaluate"]
 
 MAX_TRACKS = 1500
 MIN_TRACKS = 4
-LATENT_WITHOUT_MODEL = 64
+N_LATENT = 64
 
 
 def evaluate(
@@ -135,7 +135,7 @@ def _hear(
         if len(rows) < MIN_TRACKS:
             raise LibraryError(f"{catalogue.path}: only {len(rows)} tracks could be heard again; {reason}")
         keys = [key for suffix in suffixes for row in rows for key in _keys(row, (suffix,))]
-        n_latent = model.dim // 2 if model else LATENT_WITHOUT_MODEL
+        n_latent = model.dim if model else N_LATENT
         with Pool(1, n_threads=n_jobs) as pool:
             (principal,) = pool.run([Task("volna.workflows.jobs:pca_vectors", (folder, keys, n_latent))])
     parts = [[heard[row.id][side] for row in rows] for side in range(len(suffixes))]
@@ -212,7 +212,7 @@ def _notes_of_methods(n_heard: int, n_chosen: int, n_known: int, methods: dict[s
     if n_chosen < n_known:
         notes.append(f"A random sample of {n_chosen} of {n_known} tracks.")
     if n_heard < n_chosen:
-        notes.append(f"{n_chosen - n_heard} tracks could not be heard again and are left out.")
+        notes.append(f"Left out, because they could not be heard again: {n_chosen - n_heard} of {n_chosen} tracks.")
     if "autoencoder" not in methods:
         notes.append("No autoencoder yet (volna train makes one), so its row and the fusion's are missing.")
     return notes

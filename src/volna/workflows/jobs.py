@@ -105,7 +105,7 @@ def hear_parts(path: str, segment: str, cache_folder: str, keys: list[str]) -> l
 
 def pca_vectors(cache_folder: str, keys: list[str], n_latent: int) -> np.ndarray:
     """Vectors of cached log-mels by their own principal components, pooled as an autoencoder's latents are."""
-    from volna.models.layers import condition, embed_log_mels, fit_normalisation
+    from volna.models.layers import condition, fit_normalisation, pool_log_mels
     from volna.models.pca import PcaConfig, fit_pca
 
     cache = _open_cache(cache_folder)
@@ -113,7 +113,7 @@ def pca_vectors(cache_folder: str, keys: list[str], n_latent: int) -> np.ndarray
     config = PcaConfig(n_mels=ANALYSIS.n_mels, latent=n_latent)
     mels = (mel for key in keys for mel in condition(cache.get(key) or [], normalisation))
     model = fit_pca(mels, config)
-    return np.stack([embed_log_mels(model, cache.get(key) or [], normalisation) for key in keys])
+    return np.stack([pool_log_mels(model, cache.get(key) or [], normalisation) for key in keys])
 
 
 @lru_cache(maxsize=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from volna.features.recipe import FEATURES_VERSION
 from volna.library.index import SPACES
 from volna.workflows.common import library_path, newest_model, open_library
 from volna.workflows.results import Failure, Status
@@ -52,6 +53,13 @@ def status(library: str | Path | None = None) -> Status:
             done = catalogue.count(newest.id)
             report.notes.append(
                 f"Model {newest.id} is waiting: {done} of {counts.tracks} tracks embedded; `volna index` goes on."
+            )
+        older, current = catalogue.descriptor_space, f"descriptors/{FEATURES_VERSION}"
+        if older != current and counts.tracks:
+            done = catalogue.count(current)
+            report.notes.append(
+                f"Another version of Volna described these tracks: {done} of {counts.tracks} are described again; "
+                "`volna index` goes on."
             )
     return report
 
