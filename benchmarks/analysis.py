@@ -25,6 +25,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,8 +35,9 @@ from volna.audio.decode import open_audio, windows_of
 from volna.audio.formats import AUDIO_EXTENSIONS
 from volna.features import descriptors as d
 from volna.features import recipe, rhythm
+from volna.features.modulation import cepstral_modulation
 from volna.features.recipe import ANALYSIS
-from volna.features.spectrum import fft_frequencies, mel_power, power_spectrum, power_to_db, stft
+from volna.features.spectrum import LOG_MEL_TOP_DB, fft_frequencies, mel_power, power_spectrum, power_to_db, stft
 
 Stages = dict[str, float]
 T = TypeVar("T")
@@ -50,13 +52,32 @@ def cpu_of(work: Callable[[], T], stages: Stages, name: str) -> T:
 
 
 def volna(path: Path) -> Stages:
-    """Decode and analyse as `volna index` does; embedding needs a model and is booked where one is given."""
+    """Decode, analyse and embed as `volna index` does."""
     stages: Stages = {}
     with cpu_of(lambda: open_audio(path), stages, "open, tags") as audio:
         coded = cpu_of(lambda: audio.read(windows_of(audio.duration_s)), stages, "read packets, hash")
         windows = cpu_of(lambda: audio.decode(coded, ANALYSIS.sample_rate), stages, "decode, resample")
-    cpu_of(lambda: recipe.analyse(windows), stages, "descriptors, log-mel")
+    analysis = cpu_of(lambda: recipe.analyse(windows), stages, "descriptors, log-mel")
+    embed = default_model()
+    cpu_of(lambda: embed(analysis.log_mels), stages, "embedding")
     return stages
+
+
+@lru_cache(maxsize=1)
+def default_model() -> Callable[[list[np.ndarray]], np.ndarray]:
+    """The default model, untrained: what it costs does not depend on its weights."""
+    import torch
+
+    from volna.models.checkpoint import Checkpoint, build
+    from volna.models.layers import Normalisation
+    from volna.models.reading import fit_reading
+
+    torch.set_num_threads(1)
+    model = build("conv", {"n_mels": ANALYSIS.n_mels}).eval().requires_grad_(False)
+    checkpoint = Checkpoint(model, "conv", {}, Normalisation(std_db=10.0, band_mean_share=0.5))
+    n_pooled = len(checkpoint.embed([np.zeros((ANALYSIS.n_mels, 128), np.float32)]))
+    checkpoint.reading = fit_reading(np.random.default_rng(0).standard_normal((200, n_pooled)).astype(np.float32))
+    return checkpoint.embed
 
 
 def recipe_parts(path: Path) -> Stages:
@@ -78,10 +99,11 @@ def recipe_parts(path: Path) -> Stages:
         }
         for name, part in frame_parts.items():
             cpu_of(part, stages, name)
-        mels.append(cpu_of(lambda p=power: power_to_db(mel_power(p, c)), stages, "log-mel"))
+        mels.append(cpu_of(lambda p=power: power_to_db(mel_power(p, c), top_db=LOG_MEL_TOP_DB), stages, "log-mel"))
     cpu_of(lambda: [d.delta(d.mfcc(mel)) for mel in mels], stages, "MFCC, deltas")
     cpu_of(lambda: rhythm.tempo([rhythm.onset_strength(m) for m in mels], c.frames_per_s), stages, "tempo")
     cpu_of(lambda: rhythm.fluctuation_pattern(mels, c.frames_per_s), stages, "fluctuation pattern")
+    cpu_of(lambda: cepstral_modulation([d.mfcc(mel, 24) for mel in mels], c.frames_per_s), stages, "modulation")
     return stages
 
 

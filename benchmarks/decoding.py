@@ -3,8 +3,8 @@
     python benchmarks/decoding.py FILE...
 
 Prints CPU milliseconds a file (the best of some runs, one thread), stage by stage, for the three windows of 10 s that
-`volna index` listens to (the whole file when shorter than 30 s), then the same windows with soundfile and librosa.load,
-as ratios from the same run. Ratios above 1 mean that Volna is faster. librosa and soundfile come with the ``dev`` extra.
+`volna index` listens to (the whole file when shorter than 30 s), then the same windows with soundfile and
+librosa.load, as ratios from the same run. Ratios above 1 mean that Volna is faster. librosa and soundfile come with the ``dev`` extra.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pathlib import Path
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ[name] = "1"  # before numpy is imported
 
-import numpy as np
+import numpy as np  # noqa: E402
 
-from volna.audio import open_audio, windows_of
-from volna.audio.coded import audio_hash
-from volna.audio.frames import decode_packets
-from volna.errors import AudioError
+from volna.audio import open_audio, windows_of  # noqa: E402
+from volna.audio.coded import audio_hash  # noqa: E402
+from volna.audio.frames import decode_packets  # noqa: E402
+from volna.errors import AudioError  # noqa: E402
 
 SAMPLE_RATE = 16000
 N_RUNS = 5

@@ -97,12 +97,7 @@ def test_wav_under_other_tags(tmp_path, seconds):
         ("a.m4a", {"codec": "alac"}),
         ("a.opus", {}),
         ("a.ogg", {"codec": "vorbis"}),
-        ("a.oga", {}),
-        ("a.wv", {}),
-        ("a.wma", {}),
-        ("a.aiff", {}),
-        ("a.mka", {}),
-        ("a.aac", {}),
+        *((f"a.{extension}", {}) for extension in ("oga", "wv", "wma", "aiff", "mka", "aac")),
     ],
 )
 def test_other_containers_under_other_tags(tmp_path, seconds, name, how):
