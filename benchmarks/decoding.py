@@ -4,7 +4,8 @@
 
 Prints CPU milliseconds a file (the best of some runs, one thread), stage by stage, for the three windows of 10 s that
 `volna index` listens to (the whole file when shorter than 30 s), then the same windows with soundfile and
-librosa.load, as ratios from the same run. Ratios above 1 mean that Volna is faster. librosa and soundfile come with the ``dev`` extra.
+librosa.load, as ratios from the same run. Ratios above 1 mean that Volna is faster. librosa and
+soundfile come with the ``dev`` extra.
 """
 
 from __future__ import annotations

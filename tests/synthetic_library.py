@@ -19,6 +19,7 @@ from volna.features.constants import descriptor_priors
 from volna.features.recipe import ANALYSIS, DESCRIPTOR_NAMES, FEATURES_VERSION
 from volna.library.store import Analysed, Catalogue
 from volna.library.tags import Tags
+from volna.workflows.common import keep_model
 
 __all__ = [
     "DIM",
@@ -112,7 +113,7 @@ def analysed(song: Song, path: str, vector: np.ndarray | None = None) -> Analyse
 def fill_with_model(library: Path, tracks: Sequence[Song], checkpoint: bytes | None = None) -> list[int]:
     """As `fill`, with an active model: only the statistics of one, unless the bytes of a checkpoint are given."""
     with Catalogue.open(library, create=True) as catalogue:
-        catalogue.add_model("fake", checkpoint or statistics_of_a_model(), trained_on=len(tracks), dim=DIM)
+        keep_model(catalogue, "fake", checkpoint or statistics_of_a_model(), trained_on=len(tracks), dim=DIM)
     ids = fill(library, tracks, model="fake")
     with Catalogue.open(library) as catalogue:
         catalogue.activate_model("fake")

@@ -274,17 +274,19 @@ def test_no_thread_is_started_and_the_file_is_closed(tmp_path):
     assert file._reader._file.closed
 
 
-def test_a_playlist_cannot_open_other_files(tmp_path):
+def test_a_playlist_cannot_open_other_files(tmp_path, capfd):
     make(tmp_path, "a.aac", 1.0)
     (tmp_path / "x.mp3").write_text(
         "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\na.aac\n#EXT-X-ENDLIST\n"
     )
     (tmp_path / "y.mp3").write_text("ffconcat version 1.0\nfile a.aac\n")
+    (tmp_path / "x.m3u8").write_text((tmp_path / "x.mp3").read_text())
     began = time.monotonic()
-    for name in ("x.mp3", "y.mp3"):
+    for name in ("x.mp3", "y.mp3", "x.m3u8"):
         with pytest.raises(AudioError, match=name):
             open_audio(tmp_path / name)
     assert time.monotonic() - began < 5
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_library_is_new_enough():

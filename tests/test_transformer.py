@@ -17,7 +17,7 @@ from volna.errors import AudioError, InputError
 from volna.features.recipe import DESCRIPTOR_NAMES
 from volna.library.store import Catalogue
 from volna.transformer import TrackVectors
-from volna.workflows.common import open_current_index
+from volna.workflows.common import keep_model, open_current_index
 
 WIDTHS = {"descriptors": len(DESCRIPTOR_NAMES), "autoencoder": DIM, "both": len(DESCRIPTOR_NAMES) + DIM}
 
@@ -50,7 +50,7 @@ def test_rows_have_length_one_a_name_for_every_column_and_are_the_same_again(hea
 def test_rows_are_those_of_a_library_of_the_same_sounds(heard, library):
     paths, model = heard
     with Catalogue.open(library, create=True) as catalogue:
-        catalogue.add_model("tiny", model.read_bytes(), trained_on=8, dim=DIM)
+        keep_model(catalogue, "tiny", model.read_bytes(), trained_on=8, dim=DIM)
         catalogue.activate_model("tiny")
     volna.index(paths, library=library, jobs=1, train_time_s=0)
     with Catalogue.open(library) as catalogue:

@@ -19,6 +19,7 @@ from volna.cli import main
 from volna.errors import InputError, LibraryError
 from volna.library.store import Catalogue
 from volna.workflows import evaluating
+from volna.workflows.common import keep_model
 from volna.workflows.evaluating import _Vectors
 from volna.workflows.labels import read_labels
 from volna.workflows.results import Evaluation, Row
@@ -308,7 +309,7 @@ def heard(tmp_path_factory):
             samples = sound(k, 3.2) if kind == "dark" else np.diff(sound(40 + k, 3.2), prepend=0)
             encode(folder / kind / f"{k}.wav", samples, SAMPLE_RATE, tags={"artist": f"{kind} {k}"})
     with Catalogue.open(library, create=True) as catalogue:
-        catalogue.add_model("tiny", tiny_model(), trained_on=12, dim=DIM)
+        keep_model(catalogue, "tiny", tiny_model(), trained_on=12, dim=DIM)
         catalogue.activate_model("tiny")
     volna.index([folder], library=library, jobs=2, train_time_s=0)
     return library

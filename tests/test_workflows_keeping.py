@@ -18,6 +18,7 @@ from volna.errors import LibraryError
 from volna.features.recipe import DESCRIPTOR_NAMES, FEATURES_VERSION
 from volna.library.store import Catalogue, Failed
 from volna.workflows import results
+from volna.workflows.common import keep_model
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -53,7 +54,7 @@ def test_status_of_a_model_and_of_one_that_waits(library):
     assert (state.model, state.embedded, state.trained_on) == ("fake", 8, 8)
     assert state.spaces == ["descriptors", "autoencoder", "both"]
     with Catalogue.open(library) as catalogue:
-        catalogue.add_model("next", statistics_of_a_model(), trained_on=8, dim=DIM)
+        keep_model(catalogue, "next", statistics_of_a_model(), trained_on=8, dim=DIM)
         catalogue.add_vectors("next", [1, 2, 3], np.ones((3, DIM), np.float32))
     state = volna.status(library)
     assert state.model == "fake"

@@ -27,7 +27,7 @@ from volna.library.index import index_folder
 from volna.library.store import Catalogue
 from volna.tasks.similarity import GROUPS
 from volna.vectors import FUSION
-from volna.workflows.common import open_current_index
+from volna.workflows.common import keep_model, open_current_index
 
 SPACES = ("descriptors", "autoencoder", "both")
 
@@ -290,7 +290,7 @@ def heard(tmp_path_factory):
         encode(folder / "music" / f"{k}.wav", sound(k, 3.5), SAMPLE_RATE, tags=tags)
     library = folder / "library.db"
     with Catalogue.open(library, create=True) as catalogue:
-        catalogue.add_model("tiny", tiny_model(), trained_on=8, dim=8)
+        keep_model(catalogue, "tiny", tiny_model(), trained_on=8, dim=8)
         catalogue.activate_model("tiny")
     volna.index([folder / "music"], library=library, jobs=1, train_time_s=0)
     return library, folder / "music"

@@ -29,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("/tmp/volna_experiments"))
-    parser.add_argument("--sets", nargs="+", default=["genres", "moods", "instruments", "esc10"])
+    parser.add_argument("--sets", nargs="+", default=["genres", "moods", "instruments", "esc10", "pairs"])
     parser.add_argument("--copies", action="store_true", help="also of each clip's copies (gain, resample, mp3, shift)")
     options = parser.parse_args()
     for name in options.sets:
@@ -37,7 +37,7 @@ def main() -> None:
         for row in rows_of(options.data, name):
             samples, rate = decode(options.data / row["file"], LONGEST_S)
             values.setdefault("values", []).append(describe(samples, rate))
-            if options.copies:
+            if options.copies and name in ("genres", "moods"):
                 for change, changed, new_rate in copies(samples, rate):
                     values.setdefault(change, []).append(describe(changed, new_rate))
         stacked = {key: np.stack(rows) for key, rows in values.items()}

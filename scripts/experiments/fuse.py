@@ -1,6 +1,6 @@
 """Join the autoencoder with the descriptors, correct hubs, and print the tables of ``docs/embedding.md``.
 
-    python scripts/experiments/fuse.py --work /tmp/volna_experiments --runs final
+    python scripts/experiments/fuse.py --work /tmp/volna_experiments --runs long_soft
 
 Needs ``prepare.py``, ``describe.py --copies`` and ``train_variants.py --full`` to have run. Every number of a learned
 row is the mean over the seeds found; every interval is a paired bootstrap over artists of the scores of each query,
@@ -38,6 +38,7 @@ from volna.features.recipe import DESCRIPTOR_WEIGHTS, GROUPS
 SETS = ("genres", "moods")
 FLOOR_DB = 55.0
 PCA_FRAMES, PCA_SIZE = 16, 64
+WEIGHT = 0.6  # of the autoencoder beside the descriptors
 
 Scores = dict[str, np.ndarray]
 
@@ -184,8 +185,8 @@ def table_of_fusion(work: Path, lib: Library, runs: list[Run], weights: list[flo
             both = mean_scores([evaluate(v, lib) for v in vectors])
             print(line(f"{base} + {weight:g} autoencoder", both))
             print(f"    against {base}: {difference(both, scores[base], lib)}")
-    print("-- hubs: descriptors + 0.5 autoencoder")
-    vectors = [join({"d": rows["descriptors"], "a": b}, {"d": 1.0, "a": 0.5}) for b in blocks]
+    print(f"-- hubs: descriptors + {WEIGHT:g} autoencoder")
+    vectors = [join({"d": rows["descriptors"], "a": b}, {"d": 1.0, "a": WEIGHT}) for b in blocks]
     first = scores["60 MFCC statistics, floor 80 dB"]
     for kind in ("none", "mutual proximity", "csls", "local scaling"):
         found = mean_scores([evaluate_similarity(corrected(v @ v.T, kind), lib) for v in vectors])
@@ -220,7 +221,7 @@ def table_of_sounds(work: Path, runs: list[Run]) -> None:
         print("descriptors", told(d, work) if name == "instruments" else told(d, z, work))
         for run in runs:
             h = standardise(run.raw(f"{name}/"), clip=4.0)
-            both, a = join({"d": d, "a": unit(h)}, {"d": 1.0, "a": 0.5}), unit(h)
+            both, a = join({"d": d, "a": unit(h)}, {"d": 1.0, "a": WEIGHT}), unit(h)
             if name == "instruments":
                 print("autoencoder", instruments(a, work), "| both", instruments(both, work))
             else:
@@ -236,17 +237,38 @@ def table_of_copies(work: Path, runs: list[Run]) -> None:
         told = [f"{change}: descriptors {identity(d0, d1):.3f}"]
         for run in runs:
             a0, a1 = unit(like(run.raw(), run.raw())), unit(like(run.raw(f"{change}/"), run.raw()))
-            both = [join({"d": d, "a": a}, {"d": 1.0, "a": 0.5}) for d, a in ((d0, a0), (d1, a1))]
+            both = [join({"d": d, "a": a}, {"d": 1.0, "a": WEIGHT}) for d, a in ((d0, a0), (d1, a1))]
             told.append(f"autoencoder {identity(a0, a1):.3f} both {identity(*both):.3f}")
         print("; ".join(told))
+
+
+def table_of_pairs(work: Path, runs: list[Run]) -> None:
+    """Whether each recording at hand twice finds its other copy among all clips."""
+    rows = load_rows(work, "pairs")
+    labels = np.array([row["label"] for row in rows] + [""] * len(descriptors(work)))
+    original = descriptors(work)
+    d = unit(like(np.concatenate([descriptors(work, ("pairs",)), original]), original) * DESCRIPTOR_WEIGHTS)
+    told = [f"descriptors {_paired_share(d, labels, len(rows)):.3f}"]
+    for run in (run for run in runs if f"pairs/{run.layer}" in run.values):
+        a = unit(like(np.concatenate([run.raw("pairs/"), run.raw()]), run.raw()))
+        both = join({"d": d, "a": a}, {"d": 1.0, "a": WEIGHT})
+        shares = [_paired_share(v, labels, len(rows)) for v in (a, both)]
+        told.append("autoencoder {:.3f} both {:.3f}".format(*shares))
+    print("; ".join(told))
+
+
+def _paired_share(vectors: np.ndarray, labels: np.ndarray, n: int) -> float:
+    similarity = vectors[:n] @ vectors.T
+    np.fill_diagonal(similarity, -np.inf)
+    return float(np.mean(labels[np.argmax(similarity, 1)] == labels[:n]))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("/tmp/volna_experiments"))
-    parser.add_argument("--runs", default="final", help="the variant whose runs are joined")
-    parser.add_argument("--layer", default="h_mean", help="which pooling of the runs (h_mean, z_mean, z_std ...)")
-    parser.add_argument("--weights", nargs="+", type=float, default=[0.3, 0.5, 0.7, 1.0])
+    parser.add_argument("--runs", default="long_soft", help="the variant whose runs are joined")
+    parser.add_argument("--layer", default="z_mean", help="which pooling of the runs (z_mean, h_mean, z_std ...)")
+    parser.add_argument("--weights", nargs="+", type=float, default=[0.3, 0.5, 0.6, 0.7, 1.0])
     options = parser.parse_args()
     lib = load_library(options.work)
     paths = sorted((options.work / "runs").glob(f"{options.runs}_[0-9].npz"))
@@ -254,11 +276,13 @@ def main() -> None:
     table_of_fusion(options.work, lib, runs, options.weights)
     print("-- the weight of the autoencoder, by cross-fitting over artists")
     table_of_choice(options.work, lib, runs)
-    full = [run for run in runs if "instruments/h_mean" in run.values]
+    full = [run for run in runs if "instruments/z_mean" in run.values]
     print("-- other sounds")
     table_of_sounds(options.work, full)
     print("-- copies")
     table_of_copies(options.work, full)
+    print("-- the same recording twice")
+    table_of_pairs(options.work, full)
 
 
 if __name__ == "__main__":

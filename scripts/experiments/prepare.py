@@ -28,6 +28,12 @@ LAYOUTS = {
     "low": MelConfig(sample_rate=12_000, n_fft=768, hop_length=280, n_mels=72, fmax_hz=4_700.0),
     "wide": MelConfig(sample_rate=18_000, n_fft=1_152, hop_length=420, n_mels=88, fmax_hz=8_400.0),
 }
+FOLDERS = {
+    "instruments": "music/instruments",
+    "esc10": "sounds/env_esc10",
+    "songs": "music/full_songs",
+    "pairs": "music/pairs",
+}
 LONGEST_S = 30.0
 SHORT_S = 3.0
 COPY_GAIN_DB = 6.0
@@ -95,13 +101,15 @@ def rows_of(data: Path, name: str) -> list[dict[str, str]]:
             row |= {"file": f"music/{name}/{row['path']}", "label": row["path"].split("/")[0]}
             row["group"] = row["artist_group"]
         return rows
-    folder = {"instruments": "music/instruments", "esc10": "sounds/env_esc10", "songs": "music/full_songs"}[name]
+    folder = FOLDERS[name]
     audio = [p for p in sorted((data / folder).rglob("*")) if p.suffix in (".mp3", ".ogg", ".wav")]
     rows = []
     for path in audio:
         parts = path.relative_to(data / folder).parts
-        group = path.name.split("-")[0] if name == "esc10" else path.stem if name == "instruments" else parts[0]
-        rows.append({"file": str(path.relative_to(data)), "label": parts[0], "group": group})
+        label, group = parts[0], {"esc10": path.name.split("-")[0], "instruments": path.stem}.get(name, parts[0])
+        if name == "pairs":  # the same recording twice: x.ogg and x.hq.ogg
+            label, group = path.name.split(".")[0], "hq" if ".hq." in path.name else "low"
+        rows.append({"file": str(path.relative_to(data)), "label": label, "group": group})
     return rows
 
 
@@ -133,7 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with music/ and sounds/")
     parser.add_argument("--work", type=Path, default=Path("/tmp/volna_experiments"), help="where results go")
-    parser.add_argument("--sets", nargs="+", default=["genres", "moods", "instruments", "esc10", "songs"])
+    parser.add_argument("--sets", nargs="+", default=["genres", "moods", *FOLDERS])
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     for name in options.sets:

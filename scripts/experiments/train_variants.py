@@ -155,7 +155,7 @@ def run(work: Path, name: str, seed: int, bf16: bool, full: bool) -> None:
     seconds = time.process_time() - began
     data = Data(music, s.floor, fit)
     vectors = describe(net, data, s)
-    others = ["instruments", "esc10"] if full else []
+    others = ["instruments", "esc10", "pairs"] if full else []
     out = dict(vectors)
     for kind in COPIES if full and s.layout == "low" else ():
         copied = Data(load_mels(work, "genres", kind) + load_mels(work, "moods", kind), s.floor, fit)

@@ -63,6 +63,7 @@ class Reader:
         self._file, self.size = open_regular(path)
         try:
             self._open()
+            self._file.check()
             self.origin = self.stream.start_time or 0
             self._anchored = self.stream.start_time is not None
             self.preroll_s = self._preroll()
@@ -213,6 +214,7 @@ class Reader:
                 for packet in self.container.demux(self.stream):
                     if packet.size and (packet.pos is None or packet.pos < end):
                         yield packet
+                self._file.check()
                 return
             except av.error.InvalidDataError:
                 n_stumbles += 1

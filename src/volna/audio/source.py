@@ -6,11 +6,13 @@ Files are opened by Python and handed to libav as objects. So a name is only a n
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, NoReturn
+from typing import NoReturn
 
 import av
 import av.error
@@ -19,7 +21,7 @@ from av.container import InputContainer
 
 from volna.errors import AudioError
 
-__all__ = ["StrPath", "explained", "fail", "open_container", "open_regular"]
+__all__ = ["SourceFile", "StrPath", "explained", "fail", "open_container", "open_regular"]
 
 StrPath = str | os.PathLike[str]
 
@@ -37,10 +39,34 @@ def fail(path: StrPath, reason: str) -> NoReturn:
     raise AudioError(f"{os.fspath(path)}: {reason}")
 
 
-def open_regular(path: StrPath) -> tuple[BinaryIO, int]:
+class SourceFile(io.FileIO):
+    """A file that libav reads. It never raises: PyAV prints what is raised here. The first error is kept instead."""
+
+    error: OSError | None = None
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        try:
+            return super().read(-1 if size is None else size) or b""
+        except OSError as error:
+            self.error = self.error or error
+            return b""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (OSError, OverflowError):  # damaged files send libav to places before the start
+            return -errno.EINVAL
+
+    def check(self) -> None:
+        """Raise the error that a read met with, if any."""
+        if self.error is not None:
+            raise self.error
+
+
+def open_regular(path: StrPath) -> tuple[SourceFile, int]:
     """Open a regular file for reading, unbuffered, and give its size in bytes; refuse all else by name."""
     try:
-        file = open(path, "rb", buffering=0, opener=_opener)  # noqa: SIM115 (the caller closes it)
+        file = SourceFile(os.fspath(path), "rb", opener=_opener)
     except FileNotFoundError:
         fail(path, "there is no such file")
     except IsADirectoryError:
@@ -65,7 +91,7 @@ def _opener(path: str, flags: int) -> int:
     return descriptor
 
 
-def open_container(file: BinaryIO) -> InputContainer:
+def open_container(file: SourceFile) -> InputContainer:
     """Let libav recognise and open ``file``, which stays open as long as the container is used."""
     file.seek(0)
     magic = file.read(4)

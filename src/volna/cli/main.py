@@ -88,7 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         note(f"volna: stopped{f'; {kept}' if kept else ''}")
         return STOPPED
     except VolnaError as error:
-        note(f"volna: {error}")
+        for line in f"volna: {error}".split("\n  "):  # a list of candidates has a line for each
+            note(line)
         return 1
     except BrokenPipeError:
         return _leave_quietly()

@@ -164,7 +164,8 @@ def evaluation_report(evaluation: Evaluation) -> list[str]:
     head = ["method", "P@1", "P@5", "P@10", "MAP", "hubness", "never"]
     rows = [line for row in evaluation.rows for line in _evaluation_rows(row)]
     kinds = f" of {evaluation.n_labels} kinds" if evaluation.n_labels else ""
-    title = f"{evaluation.labels}: {evaluation.n_tracks} tracks{kinds}; tracks of the same artist do not count as hits"
+    rule = "; tracks of the same artist do not count as hits" if evaluation.n_labels else ""
+    title = f"{evaluation.labels}: {evaluation.n_tracks} tracks{kinds}{rule}"
     return [*wrap(title), "", *table(rows, head=head, right=range(1, 7)), "", *wrap(LEGEND)]
 
 

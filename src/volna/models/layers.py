@@ -76,7 +76,7 @@ class Autoencoder(Protocol):
 
     def decode(self, latent: Tensor, n_frames: int | None = None) -> Tensor: ...
 
-    def __call__(self, mel: Tensor) -> dict[str, Tensor]: ...
+    def __call__(self, mel: Tensor) -> dict[str, Tensor]: ...  # "mel", "latent", and losses by name
 
 
 def condition(log_mels: Sequence[NDArray[Any]], normalisation: Normalisation) -> list[Array]:

@@ -2,6 +2,7 @@
 
 A step draws two places of each of ``batch_size`` tracks, hides bands and frames of them, and asks for two things: the
 clean input back (reconstruction), and that the two places of a track recognise each other among all others (contrast).
+A model may name further losses, which are added by their weights, and bring a discriminator: see `training.step`.
 The learning rate warms up and then falls along a cosine, over whichever runs out first, steps or time. An exponential
 average of the weights is what validates, on whole tracks held out, and what is kept: the last one, or the best one
 where the loss stopped falling and so did the training.
@@ -17,80 +18,36 @@ import json
 import math
 import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from volna.errors import InputError, ModelError
-from volna.models import MODELS
+from volna.errors import InputError
 from volna.models.checkpoint import build
-from volna.models.layers import Normalisation, scale
 from volna.models.pca import PcaAutoencoder, PcaConfig, fit_pca
-from volna.training.augment import jitter_gain, mask_bands_and_frames
+from volna.training.config import TrainConfig, check, plain
 from volna.training.dataset import MelCache, batches
-from volna.training.losses import CONTRAST, RECONSTRUCTION
+from volna.training.losses import RECONSTRUCTION
 from volna.training.report import Clock, Data, conditioned, finish, prepare, reconstruction_loss
-from volna.training.state import (
-    OPTIMIZERS,
-    TrainingState,
-    load_state,
-    new_state,
-    remember_best,
-    save_state,
-    update_average,
-)
+from volna.training.state import TrainingState, load_state, new_state, remember_best, save_state
+from volna.training.step import take_step
 
 __all__ = ["STATE_NAME", "TrainConfig", "TrainResult", "train", "train_steps", "train_task"]
 
 STATE_NAME = "training.state"
-N_UNDONE_AT_MOST = 20
 SAVE_EVERY_S = 20.0
 REPORT_EVERY_S = 0.5
 
 
-@dataclass(frozen=True)
-class TrainConfig:
-    """All settings of a training; times in seconds, ``gain`` in units of the conditioned input (about 9 dB each).
-
-    ``max_steps`` and ``time_budget_s``: whichever comes first. With ``time_budget_s=None`` the result depends on the
-    seed and the data alone. ``patience`` counts validations without a better loss. ``mask_bands`` and ``mask_frames``
-    are the widest masks; ``contrast_weight=0`` leaves the contrast out.
-    """
-
-    model: str = "conv"
-    model_config: Mapping[str, Any] = field(default_factory=dict)
-    loss: str = "mse"
-    optimizer: str = "adamw"
-    lr: float = 2e-3
-    weight_decay: float = 0.01
-    batch_size: int = 32
-    n_frames: int = 128
-    max_steps: int = 800
-    time_budget_s: float | None = 300.0
-    warm_up: float = 0.08
-    clip: float = 1.0
-    ema: float = 0.98
-    mask_bands: int = 15
-    mask_frames: int = 29
-    gain: float = 0.3
-    contrast: str = "info_nce"
-    contrast_weight: float = 1.0
-    temperature: float = 0.1
-    val_every: int = 50
-    val_share: float = 0.1
-    patience: int = 12
-    seed: int = 0
-    n_threads: int | None = None
-
-
 @dataclass
 class TrainResult:
-    """The checkpoint's bytes, one dict a validation (step, train_loss, val_loss, lr, seconds), and what was used."""
+    """The checkpoint's bytes, one dict a validation, and what was used.
+
+    A validation is step, train_loss, val_loss, lr, seconds, and the means of the losses that the model names.
+    """
 
     checkpoint: bytes
     history: list[dict[str, Any]]
@@ -177,7 +134,7 @@ def train_steps(
 ) -> Generator[dict[str, Any], None, TrainResult]:
     """:func:`train` as a generator of its progress events, which returns the result."""
     config = config or TrainConfig()
-    _check(config)
+    check(config)
     before = torch.get_num_threads(), torch.get_rng_state()
     torch.set_num_threads(config.n_threads or before[0])
     try:
@@ -211,8 +168,9 @@ def _run(
     size = {"batch_size": config.batch_size, "n_frames": config.n_frames}
     draws = batches(cache, data.training, **size, seed=config.seed, first_step=n_before)
     while (stopped := _why_stop(state, config, clock)) is None:
-        rate = config.lr * state.rate_scale * _schedule(_done(state, config, clock), config.warm_up)
-        _step(state, next(draws), data.normalisation, config, rate)
+        done = _done(state, config, clock)
+        rate = config.lr * state.rate_scale * _schedule(done, config.warm_up)
+        take_step(state, next(draws), data.normalisation, config, rate, done)
         state.seconds = clock.seconds()
         if state.step % config.val_every == 0 or state.step == config.max_steps:
             _validate(state, data.held_out, config, rate)
@@ -227,7 +185,7 @@ def _run(
     val_loss = _keep(state, stopped)
     speed = 2 * config.batch_size * (state.step - n_before) / max(state.seconds - first_s, 1e-9)
     used = {"stopped": stopped, "resumed": resumed, "windows_per_s": round(speed, 1), "n_undone": state.n_undone}
-    used |= {"steps": state.step, "val_loss": val_loss, "config": _plain(config)}
+    used |= {"steps": state.step, "val_loss": val_loss, "config": plain(config)}
     checkpoint, summary = finish(state.average, pca, data, mel_config, RECONSTRUCTION[config.loss], clock, used)
     return TrainResult(checkpoint, state.history, summary)
 
@@ -238,7 +196,7 @@ def _closed_form(
     """The linear autoencoder is fitted already: no steps, no history."""
     loss = RECONSTRUCTION[config.loss]
     used = {"stopped": "closed form", "resumed": False, "windows_per_s": None, "n_undone": 0, "steps": 0}
-    used |= {"val_loss": reconstruction_loss(pca, data.held_out, loss), "config": _plain(config)}
+    used |= {"val_loss": reconstruction_loss(pca, data.held_out, loss), "config": plain(config)}
     checkpoint, summary = finish(pca, pca, data, mel_config, loss, clock, used)
     return TrainResult(checkpoint, [], summary)
 
@@ -249,52 +207,6 @@ def _new_model(config: TrainConfig, data: Data) -> Any:
     return model.to(memory_format=torch.channels_last)  # measured: 1.3 times the steps a second
 
 
-def _step(
-    state: TrainingState, pairs: NDArray[np.float32], normalisation: Normalisation, config: TrainConfig, rate: float
-) -> None:
-    """One step on pairs ``(B, 2, n_mels, T)`` in dB relative to the level; undone where it is not finite."""
-    torch.manual_seed(config.seed * 1_000_003 + state.step)  # for models that draw noise
-    rng = np.random.default_rng([config.seed, 3, state.step])
-    target = scale(np.concatenate([pairs[:, 0], pairs[:, 1]]), normalisation)
-    target = jitter_gain(target, rng, config.gain)
-    seen = mask_bands_and_frames(target, rng, n_bands=config.mask_bands, n_frames=config.mask_frames)
-    # Weights only move by a finite gradient of limited length, so they stay finite; running means of batch norm do not.
-    buffers = [buffer.clone() for buffer in state.model.buffers()]
-
-    state.model.train()
-    state.optimizer.zero_grad(set_to_none=True)
-    out = state.model(torch.from_numpy(seen))
-    loss = RECONSTRUCTION[config.loss](out["mel"], torch.from_numpy(target))
-    value = float(loss.detach())
-    if config.contrast_weight and hasattr(state.model, "project"):
-        first, second = state.model.project(out["latent"]).chunk(2)
-        loss = loss + config.contrast_weight * CONTRAST[config.contrast](first, second, config.temperature)
-    torch.autograd.backward(loss)
-    length = torch.nn.utils.clip_grad_norm_(state.model.parameters(), config.clip)
-
-    state.step += 1
-    if torch.isfinite(loss) and torch.isfinite(length):
-        for group in state.optimizer.param_groups:
-            group["lr"] = rate
-        state.optimizer.step()
-        update_average(state, config.ema)
-        state.losses.append(value)
-    else:
-        _undo(state, buffers)
-
-
-@torch.no_grad()
-def _undo(state: TrainingState, buffers: list[Tensor]) -> None:
-    for buffer, before in zip(state.model.buffers(), buffers, strict=True):
-        buffer.copy_(before)
-    state.rate_scale /= 2
-    state.n_undone += 1
-    if state.n_undone > N_UNDONE_AT_MOST:
-        raise ModelError(
-            f"the training does not converge: the loss was not finite {state.n_undone} times; try a lower lr"
-        )
-
-
 @torch.inference_mode()
 def _validate(state: TrainingState, held_out: Tensor, config: TrainConfig, rate: float) -> None:
     """Reconstruction loss of the average on the held-out windows, clean and whole; the best average is remembered."""
@@ -302,8 +214,8 @@ def _validate(state: TrainingState, held_out: Tensor, config: TrainConfig, rate:
     remember_best(state, loss if math.isfinite(loss) else float("inf"))
     recent = [value for value in state.losses if math.isfinite(value)]
     entry = {"step": state.step, "train_loss": _mean(recent), "val_loss": loss, "lr": rate, "seconds": state.seconds}
-    state.history.append(entry)
-    state.losses = []
+    state.history.append(entry | {name: _mean(values) for name, values in state.named.items()})
+    state.losses, state.named = [], {}
 
 
 def _keep(state: TrainingState, stopped: str) -> float:
@@ -356,27 +268,8 @@ def _mean(values: list[float]) -> float | None:
 
 def _fingerprint(config: TrainConfig, data: Data) -> str:
     """Names what a saved state belongs to: every setting but how long and on how many threads, and the tracks."""
-    settings = _plain(config)
+    settings = plain(config)
     for name in ("max_steps", "time_budget_s", "n_threads", "patience"):
         settings.pop(name)
     tracks = [[track.key for track in part] for part in (data.training, data.validation)]
     return hashlib.sha256(json.dumps([settings, tracks], sort_keys=True).encode()).hexdigest()
-
-
-def _plain(config: TrainConfig) -> dict[str, Any]:
-    """The settings as they are after a round trip through JSON."""
-    return dict(json.loads(json.dumps({**vars(config), "model_config": dict(config.model_config)})))
-
-
-def _check(config: TrainConfig) -> None:
-    for setting, value, known in (
-        ("model", config.model, MODELS),
-        ("loss", config.loss, RECONSTRUCTION),
-        ("contrast", config.contrast, CONTRAST),
-        ("optimizer", config.optimizer, OPTIMIZERS),
-    ):
-        if value not in known:
-            raise InputError(f"expected {setting} to be one of {', '.join(known)}, got {value!r}")
-    for name in ("lr", "batch_size", "n_frames", "max_steps", "clip", "val_every", "temperature"):
-        if not getattr(config, name) > 0:
-            raise InputError(f"expected {name} above 0, got {getattr(config, name)!r}")

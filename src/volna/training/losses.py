@@ -1,4 +1,8 @@
-"""What training minimises: plain functions of tensors, each a mean over the batch, chosen by name."""
+"""What training minimises: plain functions of tensors, each a mean over the batch, chosen by name.
+
+The losses of one architecture only (``kl``, ``memory/entropy``, ``adversarial``) stand in its file and come with what
+its ``forward`` returns; ``TrainConfig.loss_weights`` weighs them.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["CONTRAST", "RECONSTRUCTION", "barlow_twins", "info_nce", "mae", "mse", "vicreg"]
+__all__ = [
+    "CONTRAST",
+    "RECONSTRUCTION",
+    "barlow_twins",
+    "bce",
+    "info_nce",
+    "mae",
+    "mse",
+    "spectral_convergence",
+    "vicreg",
+]
+
+_EPSILON = 1e-8
 
 
 def mse(predicted: Tensor, target: Tensor) -> Tensor:
@@ -19,6 +35,25 @@ def mse(predicted: Tensor, target: Tensor) -> Tensor:
 def mae(predicted: Tensor, target: Tensor) -> Tensor:
     """Mean absolute error: forgives the rare large errors of attacks."""
     return F.l1_loss(predicted, target)
+
+
+def bce(predicted: Tensor, target: Tensor) -> Tensor:
+    """Binary cross-entropy, both sides squeezed into 0 to 1 by a sigmoid: what is far from the mean counts little.
+
+    The entropy of the target is taken off, so that a perfect prediction costs 0.
+    """
+    share = torch.sigmoid(target)
+    entropy = F.binary_cross_entropy_with_logits(target, share)
+    return F.binary_cross_entropy_with_logits(predicted, share) - entropy
+
+
+def spectral_convergence(predicted: Tensor, target: Tensor) -> Tensor:
+    """Size of the error over the size of the target (Frobenius), the mean over windows ``(B, n_mels, T)``.
+
+    After Arik et al. (2019), here on conditioned dB instead of magnitudes: predicting the mean costs 1.
+    """
+    sizes = [torch.linalg.vector_norm(x, dim=(1, 2)) for x in (predicted - target, target)]
+    return (sizes[0] / sizes[1].clamp(min=_EPSILON)).mean()
 
 
 def info_nce(first: Tensor, second: Tensor, temperature: float = 0.1) -> Tensor:
@@ -69,7 +104,12 @@ def _off_diagonal(square: Tensor) -> Tensor:
     return square - torch.diag(square.diagonal())
 
 
-RECONSTRUCTION: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": mse, "mae": mae}
+RECONSTRUCTION: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": mse,
+    "mae": mae,
+    "bce": bce,
+    "spectral_convergence": spectral_convergence,
+}
 CONTRAST: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
     "info_nce": info_nce,
     "vicreg": vicreg,

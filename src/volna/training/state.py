@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from volna.training.dataset import write_whole
 
-__all__ = ["OPTIMIZERS", "TrainingState", "load_state", "new_state", "save_state"]
+__all__ = ["OPTIMIZERS", "TrainingState", "load_state", "new_state", "own_parameters", "save_state"]
 
 OPTIMIZERS: dict[str, Any] = {
     "adamw": torch.optim.AdamW,
@@ -42,6 +42,7 @@ class TrainingState:
     model: Any
     average: Any
     optimizer: torch.optim.Optimizer
+    opponent: torch.optim.Optimizer | None = None  # of the model's discriminator, where it has one
     step: int = 0
     seconds: float = 0.0
     rate_scale: float = 1.0
@@ -50,16 +51,25 @@ class TrainingState:
     best_loss: float = float("inf")
     best: dict[str, Tensor] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)  # of the steps since the last validation
+    losses: list[float] = field(default_factory=list)  # of the steps since the last validation ...
+    named: dict[str, list[float]] = field(default_factory=dict)  # ... and what the model names beside
 
 
-_NUMBERS = ("step", "seconds", "rate_scale", "n_undone", "stale", "best_loss", "history", "losses")
+_NUMBERS = ("step", "seconds", "rate_scale", "n_undone", "stale", "best_loss", "history", "losses", "named")
 
 
 def new_state(model: nn.Module, optimizer: str, lr: float, weight_decay: float) -> TrainingState:
     """A training about to take its first step."""
     average = copy.deepcopy(model).eval().requires_grad_(False)
-    return TrainingState(model, average, OPTIMIZERS[optimizer](model.parameters(), lr=lr, weight_decay=weight_decay))
+    own = OPTIMIZERS[optimizer](own_parameters(model), lr=lr, weight_decay=weight_decay)
+    judge = getattr(model, "discriminator", None)
+    opponent = OPTIMIZERS[optimizer](judge.parameters(), lr=lr, weight_decay=weight_decay) if judge else None
+    return TrainingState(model, average, own, opponent)
+
+
+def own_parameters(model: nn.Module) -> list[nn.Parameter]:
+    """The parameters of a model without those of its discriminator."""
+    return [p for name, p in model.named_parameters() if not name.startswith("discriminator.")]
 
 
 @torch.no_grad()
@@ -89,6 +99,7 @@ def save_state(path: Path, state: TrainingState, fingerprint: str) -> None:
         "model": state.model.state_dict(),
         "average": state.average.state_dict(),
         "optimizer": state.optimizer.state_dict(),
+        "opponent": state.opponent.state_dict() if state.opponent else None,
         "best": state.best,
         **{name: getattr(state, name) for name in _NUMBERS},
     }
@@ -106,6 +117,8 @@ def load_state(path: str | os.PathLike[str], state: TrainingState, fingerprint: 
         state.model.load_state_dict(content["model"])
         state.average.load_state_dict(content["average"])
         state.optimizer.load_state_dict(content["optimizer"])
+        if state.opponent:
+            state.opponent.load_state_dict(content["opponent"])
         state.best = dict(content["best"])
         for name in _NUMBERS:
             setattr(state, name, content[name])

@@ -10,14 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from volna.features.constants import descriptor_priors
-from volna.features.recipe import DESCRIPTOR_WEIGHTS
+from volna.features.recipe import DESCRIPTOR_WEIGHTS, FEATURES_VERSION
 from volna.library.index import Index, Settings, index_folder, open_index
 from volna.library.store import Catalogue, ModelRow, default_library_path
+from volna.vectors import CLIP, FUSION
 
 __all__ = [
     "SEGMENTS",
     "TIMEOUT_S",
     "Progress",
+    "hears_as_now",
+    "keep_model",
     "library_path",
     "names_of_spaces",
     "newest_model",
@@ -39,7 +42,7 @@ def silent(stage: str, done: int, total: int | None, note: str = "") -> None:
 
 def library_path(library: str | Path | None) -> Path:
     """The library named, or the default one."""
-    return Path(library) if library is not None else default_library_path()
+    return Path(library).expanduser() if library is not None else default_library_path()
 
 
 def open_library(library: str | Path | None, *, create: bool = False) -> Catalogue:
@@ -49,7 +52,21 @@ def open_library(library: str | Path | None, *, create: bool = False) -> Catalog
 
 def newest_model(catalogue: Catalogue) -> ModelRow | None:
     """The model that new tracks are embedded with: one that waits to be complete, else the active one."""
-    return catalogue.pending_model() or catalogue.active_model()
+    for model in (catalogue.pending_model(), catalogue.active_model()):
+        if model is not None and hears_as_now(catalogue, model.id):
+            return model
+    return None
+
+
+def hears_as_now(catalogue: Catalogue, model_id: str) -> bool:
+    """Whether a model was trained on the log-mels that are made now; after a change of them it only answers."""
+    return catalogue.get_setting(f"features of {model_id}") == FEATURES_VERSION
+
+
+def keep_model(catalogue: Catalogue, model_id: str, checkpoint: bytes, trained_on: int, dim: int) -> None:
+    """Keep a new model as the pending one, and what it was trained to hear."""
+    catalogue.set_setting(f"features of {model_id}", FEATURES_VERSION)
+    catalogue.add_model(model_id, checkpoint, trained_on=trained_on, dim=dim)
 
 
 def names_of_spaces(catalogue: Catalogue) -> dict[str, str]:
@@ -71,15 +88,17 @@ def open_current_index(catalogue: Catalogue) -> Index:
 
 
 def _settings_version() -> str:
-    """Changes with the shipped weights and statistics, so that an index of older ones is made again."""
+    """Changes with whatever shapes the rows besides the vectors, so that an index of older settings is made again."""
     centre, spread = descriptor_priors()
-    return hashlib.sha256(centre.tobytes() + spread.tobytes() + DESCRIPTOR_WEIGHTS.tobytes()).hexdigest()[:16]
+    numbers = centre.tobytes() + spread.tobytes() + DESCRIPTOR_WEIGHTS.tobytes()
+    return hashlib.sha256(numbers + repr((FUSION, CLIP)).encode()).hexdigest()[:16]
 
 
 def space_settings(catalogue: Catalogue) -> Settings:
     """The shipped statistics of the descriptors, and those that the model has of its training tracks."""
-    priors = {"descriptors": descriptor_priors()}
-    weights = {"descriptors": np.asarray(DESCRIPTOR_WEIGHTS)}
+    priors, weights = {}, {}
+    if catalogue.descriptor_space == f"descriptors/{FEATURES_VERSION}":  # older descriptors are other elements
+        priors["descriptors"], weights["descriptors"] = descriptor_priors(), np.asarray(DESCRIPTOR_WEIGHTS)
     model = catalogue.active_model()
     if model is not None:
         from safetensors.numpy import load  # the statistics alone need no torch

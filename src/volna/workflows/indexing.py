@@ -137,6 +137,7 @@ class AnalysisRun:
         return True
 
     def _fail(self, found: FoundFile, reason: str) -> None:
+        reason = reason.removeprefix(f"{found.path}: ")  # it stands beside the path
         self._failed.append(Failed(found.path, found.size, found.mtime_ns, reason))
         self.summary.failed += 1
         self.summary.failures.append(Failure(found.path, reason))
@@ -243,6 +244,7 @@ def index(
         if _training_due(catalogue, files, train_time_s):
             files = _learn(run, files, train_time_s, seed)
         _analyse_rest(run, files)
+        catalogue.drop_old_descriptors()
         _advise(catalogue, run.summary)
         if catalogue.counts().tracks:
             open_current_index(catalogue)  # made now, so that the first search need not

@@ -23,7 +23,7 @@ from volna.errors import LibraryError, ModelError
 from volna.features.recipe import ANALYSIS
 from volna.library.store import Catalogue
 from volna.pool import Pool, Task, default_jobs
-from volna.workflows.common import TIMEOUT_S, Progress, open_library, silent
+from volna.workflows.common import TIMEOUT_S, Progress, keep_model, open_library, silent
 
 __all__ = ["SAMPLE_TRACKS", "THRESHOLD_TRACKS", "cache_folder", "complete_space", "draw_sample", "fit", "train"]
 
@@ -111,7 +111,7 @@ def fit(
         raise ModelError(f"the training stopped: {outcome.reason}; run `volna train` to go on from its last state")
     checkpoint, summary = outcome.result["checkpoint"], outcome.result["summary"]
     model_id = hashlib.sha256(checkpoint).hexdigest()[:16]
-    catalogue.add_model(model_id, checkpoint, trained_on=summary["n_tracks"], dim=summary["dim"])
+    keep_model(catalogue, model_id, checkpoint, trained_on=summary["n_tracks"], dim=summary["dim"])
     return model_id, summary
 
 

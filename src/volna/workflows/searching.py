@@ -16,7 +16,7 @@ from volna.library.index import SPACES, Index
 from volna.library.store import Catalogue, TrackRow
 from volna.pool import Pool, Task
 from volna.tasks.similarity import explain, fold_copies
-from volna.workflows.common import TIMEOUT_S, open_current_index, open_library
+from volna.workflows.common import TIMEOUT_S, hears_as_now, open_current_index, open_library
 from volna.workflows.jobs import Heard
 from volna.workflows.results import Match, Similar
 
@@ -202,6 +202,8 @@ def _query_outside(catalogue: Catalogue, index: Index, path: str, by: str) -> Qu
         model = catalogue.active_model()
         if model is None:
             raise ModelError(f"{by}: this library has no autoencoder yet; make one with: volna train")
+        if not hears_as_now(catalogue, model.id):
+            raise ModelError(f"{by}: the autoencoder is of an older Volna; bring the library up to date: volna index")
         setup = Task("volna.embedding:use_model", (catalogue.model_bytes(model.id),))
         made_by["autoencoder"] = model.id
     segment = catalogue.get_setting("segment") or "spread"

@@ -1,0 +1,102 @@
+"""One step of training: spoil the input, add the losses, move the weights; undo it where it is not finite.
+
+The loop knows no architecture. What a model returns beside ``mel`` and ``latent`` are losses by name, added by the
+weights of the settings; a model with a ``discriminator`` has that one trained by an optimiser of its own, after the step.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from volna.errors import ModelError
+from volna.models.layers import Normalisation, scale
+from volna.training.augment import jitter_gain, mask_bands_and_frames
+from volna.training.config import TrainConfig
+from volna.training.losses import CONTRAST, RECONSTRUCTION
+from volna.training.state import TrainingState, own_parameters, update_average
+
+__all__ = ["take_step"]
+
+N_UNDONE_AT_MOST = 20
+
+
+def take_step(
+    state: TrainingState,
+    pairs: NDArray[np.float32],
+    normalisation: Normalisation,
+    config: TrainConfig,
+    rate: float,
+    done: float,
+) -> None:
+    """One step on pairs ``(B, 2, n_mels, T)`` in dB relative to the level, ``done`` of the training behind."""
+    torch.manual_seed(config.seed * 1_000_003 + state.step)  # for models that draw noise
+    rng = np.random.default_rng([config.seed, 3, state.step])
+    clean = scale(np.concatenate([pairs[:, 0], pairs[:, 1]]), normalisation)
+    clean = jitter_gain(clean, rng, config.gain)
+    seen = mask_bands_and_frames(clean, rng, n_bands=config.mask_bands, n_frames=config.mask_frames)
+    target = torch.from_numpy(clean)
+    # Weights only move by a finite gradient of limited length, so they stay finite; running means of batch norm do not.
+    buffers = [buffer.clone() for buffer in state.model.buffers()]
+
+    state.model.train()
+    state.optimizer.zero_grad(set_to_none=True)
+    out = state.model(torch.from_numpy(seen))
+    reconstruction = RECONSTRUCTION[config.loss](out["mel"], target)
+    loss = _add_others(reconstruction, out, state, config, done)
+    torch.autograd.backward(loss)
+    length = torch.nn.utils.clip_grad_norm_(own_parameters(state.model), config.clip)
+
+    state.step += 1
+    if torch.isfinite(loss) and torch.isfinite(length):
+        _move(state.optimizer, rate)
+        if state.opponent is not None and config.weight("adversarial", 1.0):
+            _train_discriminator(state, out["mel"].detach(), target, config, rate)
+        update_average(state, config.ema)
+        state.losses.append(float(reconstruction.detach()))
+    else:
+        _undo(state, buffers)
+
+
+def _add_others(loss: Tensor, out: dict[str, Tensor], state: TrainingState, config: TrainConfig, done: float) -> Tensor:
+    """The contrast where the model has a head for it, and every loss that it names."""
+    if config.contrast_weight and hasattr(state.model, "project"):
+        first, second = state.model.project(out["latent"]).chunk(2)
+        loss = loss + config.contrast_weight * CONTRAST[config.contrast](first, second, config.temperature)
+    for name in sorted(out.keys() - {"mel", "latent"}):
+        state.named.setdefault(name, []).append(float(out[name].detach()))
+        if weight := config.weight(name, done):
+            loss = loss + weight * out[name]
+    return loss
+
+
+def _train_discriminator(state: TrainingState, made: Tensor, real: Tensor, config: TrainConfig, rate: float) -> None:
+    """Its own step; what the decoder's loss left in its gradients is thrown away first."""
+    assert state.opponent is not None
+    state.opponent.zero_grad(set_to_none=True)
+    loss = state.model.discriminator_loss(made, real)
+    torch.autograd.backward(loss)
+    length = torch.nn.utils.clip_grad_norm_(state.model.discriminator.parameters(), config.clip)
+    state.named.setdefault("discriminator", []).append(float(loss.detach()))
+    if torch.isfinite(loss) and torch.isfinite(length):
+        _move(state.opponent, rate)
+
+
+def _move(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.step()
+
+
+@torch.no_grad()
+def _undo(state: TrainingState, buffers: list[Tensor]) -> None:
+    for buffer, before in zip(state.model.buffers(), buffers, strict=True):
+        buffer.copy_(before)
+    state.rate_scale /= 2
+    state.n_undone += 1
+    if state.n_undone > N_UNDONE_AT_MOST:
+        raise ModelError(
+            f"the training does not converge: the loss was not finite {state.n_undone} times; try a lower lr"
+        )
