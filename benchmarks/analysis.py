@@ -55,7 +55,7 @@ def volna(path: Path) -> Stages:
     """Decode, analyse and embed as `volna index` does."""
     stages: Stages = {}
     with cpu_of(lambda: open_audio(path), stages, "open, tags") as audio:
-        coded = cpu_of(lambda: audio.read(windows_of(audio.duration_s)), stages, "read packets, hash")
+        coded = cpu_of(lambda: audio.read_segment(), stages, "read packets, hash")
         windows = cpu_of(lambda: audio.decode(coded, ANALYSIS.sample_rate), stages, "decode, resample")
     analysis = cpu_of(lambda: recipe.analyse(windows), stages, "descriptors, log-mel")
     embed = default_model()
@@ -84,7 +84,7 @@ def recipe_parts(path: Path) -> Stages:
     """The stages inside the recipe, each called for itself."""
     c, stages = ANALYSIS, Stages()
     with open_audio(path) as audio:
-        windows = audio.decode(audio.read(windows_of(audio.duration_s)), c.sample_rate)
+        windows = audio.decode(audio.read_segment(), c.sample_rate)
     hz, mels = fft_frequencies(c.sample_rate, c.n_fft), []
     for samples in windows:
         power = cpu_of(lambda x=samples: power_spectrum(stft(x, c.n_fft, c.hop_length)), stages, "STFT, power")

@@ -11,7 +11,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -31,7 +31,7 @@ ROWS = (
     {"features", "synthesis"},
     {"models"},
     {"embedding"},
-    {"training", "tasks", "library"},
+    {"training", "tasks", "library", "plots"},
     {"workflows"},
     {"cli", "transformer"},
     {"__main__"},
@@ -163,28 +163,43 @@ def test_modules_stay_readable(path: Path) -> None:
 # Commands
 
 
+def commands_in(
+    group: Iterable[click.Command], above: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command by its words; those of a group as well as the group itself."""
+    for command in group:
+        words = (*above, str(command.name))
+        yield words, command
+        if isinstance(command, click.Group):
+            yield from commands_in(command.commands.values(), words)
+
+
+EVERY_COMMAND = list(commands_in(commands.COMMANDS))
+
+
 def examples_of(command: click.Command) -> list[list[str]]:
     lines = (line.strip() for line in (command.help or "").split("Example:")[-1].splitlines())
     return [shlex.split(line)[1:] for line in lines if line.startswith("volna ")]
 
 
-@pytest.mark.parametrize("command", commands.COMMANDS, ids=lambda command: str(command.name))
-def test_every_command_has_help_with_an_example_that_parses(command: click.Command) -> None:
+@pytest.mark.parametrize(("words", "command"), EVERY_COMMAND, ids=[" ".join(words) for words, _ in EVERY_COMMAND])
+def test_every_command_has_help_with_an_example_that_parses(words: tuple[str, ...], command: click.Command) -> None:
     assert command.help
     assert "Example:" in command.help
     assert command.short_help
     assert all(option.help for option in command.params if isinstance(option, click.Option))
     examples = examples_of(command)
     assert examples
-    for name, *arguments in examples:
-        assert name == command.name
-        command.make_context(name, arguments)
+    for example in examples:
+        assert tuple(example[: len(words)]) == words
+        command.make_context(words[-1], example[len(words) :])
 
 
 def test_every_workflow_has_its_command() -> None:
     named = {command.name for command in commands.COMMANDS}
+    verbs = [words for words, command in EVERY_COMMAND if not isinstance(command, click.Group)]
     assert named >= {"index", "similar", "wave", "journey", "train", "evaluate", "status", "failures", "forget", "demo"}
-    assert all(name in volna.__all__ for name in named)
+    assert [words for words in verbs if not {"_".join(words), "_".join(reversed(words))} & set(volna.__all__)] == []
 
 
 # Papers
@@ -199,7 +214,8 @@ def paper(name: str) -> str:
 
 def test_the_readme_names_every_command() -> None:
     text = paper("README.md")
-    assert [command.name for command in commands.COMMANDS if f"volna {command.name}" not in text] == []
+    named = [" ".join(["volna", *words]) for words, _ in EVERY_COMMAND]
+    assert [name for name in named if name not in text] == []
 
 
 def test_the_readme_names_only_commands_that_exist() -> None:

@@ -33,12 +33,14 @@ from score import (
 from sklearn.linear_model import LogisticRegression
 from train_variants import COPIES
 
+from volna import metrics
 from volna.features.recipe import DESCRIPTOR_WEIGHTS, GROUPS
 
 SETS = ("genres", "moods")
 FLOOR_DB = 55.0
 PCA_FRAMES, PCA_SIZE = 16, 64
 WEIGHT = 0.6  # of the autoencoder beside the descriptors
+HUB_CORRECTIONS = ("none", "half mutual proximity", "mutual proximity", "csls 0.3", "csls 0.5", "local scaling")
 
 Scores = dict[str, np.ndarray]
 
@@ -67,12 +69,12 @@ def neighbours_of(similarity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def corrected(similarity: np.ndarray, kind: str, k: int = 10) -> np.ndarray:
     """Similarities with their hubs held back."""
     mean, spread = neighbours_of(similarity)
-    if kind == "mutual proximity":
+    if kind.endswith("mutual proximity"):
         z = (similarity - mean[:, None]) / spread[:, None], (similarity - mean) / spread
-        return norm.logcdf(z[0]) + norm.logcdf(z[1])
+        return norm.logcdf(z[0]) + (0.5 if kind.startswith("half") else 1.0) * norm.logcdf(z[1])
     top = np.sort(np.where(np.eye(len(similarity), dtype=bool), -np.inf, similarity), 1)[:, -k:]
-    if kind == "csls":
-        return 2 * similarity - top.mean(1)[:, None] - top.mean(1)
+    if kind.startswith("csls"):  # what a track's own crowding takes from all of its list alike is left out
+        return similarity - float(kind.split()[1]) * top.mean(1)
     if kind == "local scaling":
         distance = np.sqrt(np.maximum(2 - 2 * similarity, 0))
         near = np.sqrt(np.maximum(2 - 2 * top, 0)).mean(1)
@@ -188,11 +190,11 @@ def table_of_fusion(work: Path, lib: Library, runs: list[Run], weights: list[flo
     print(f"-- hubs: descriptors + {WEIGHT:g} autoencoder")
     vectors = [join({"d": rows["descriptors"], "a": b}, {"d": 1.0, "a": WEIGHT}) for b in blocks]
     first = scores["60 MFCC statistics, floor 80 dB"]
-    for kind in ("none", "mutual proximity", "csls", "local scaling"):
+    for kind in HUB_CORRECTIONS:
         found = mean_scores([evaluate_similarity(corrected(v @ v.T, kind), lib) for v in vectors])
         each = [evaluate_similarity(corrected(v @ v.T, kind), lib)["m_n10"] for v in vectors]
-        never = np.mean([np.mean(n == 0) for n in each])
-        print(line(kind, found), f"never (each seed) {never:.3f}")
+        hub, never = np.mean([(metrics.hubness(n), np.mean(n == 0)) for n in each], axis=0)
+        print(line(kind, found), f"of each seed: hub {hub:.2f} never {never:.3f}")
         print(f"    against 60 MFCC statistics: {difference(found, first, lib)}")
 
 

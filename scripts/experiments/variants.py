@@ -69,6 +69,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "long_soft64": {**LONG, "objective": "soft", "batch": 64},
     "long_soft_wide": {**LONG, "objective": "soft", "soft": 0.25, "channels": (24, 48, 96, 128, 192)},
     "long": LONG,  # own track right, every other wrong
+    "long_removed": {**LONG, "remove_mean": 0.75},
+    "long_soft_half": {**LONG, "objective": "soft", "soft": 0.25},
+    "b_soft_removed": {**BETTER, "objective": "soft", "soft": 0.25, "remove_mean": 0.75},
     "long_soft800": {**LONG, "objective": "soft", "soft": 0.25, "remove_mean": 0.75, "steps": 800},
     "long_soft4": {**LONG, "objective": "soft", "soft": 0.4, "remove_mean": 0.75},
 }

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from volna.audio.decode import open_audio, windows_of
+from volna.audio.decode import open_audio
 from volna.features.recipe import ANALYSIS, DESCRIPTOR_NAMES, Analysis, analyse
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def listen(path: str | Path, segment: str = "spread") -> Generator[str, str | No
         The file cannot be decoded, is silent, or lasts less than 0.1 s.
     """
     with open_audio(path) as audio:
-        coded = audio.read(windows_of(audio.duration_s, segment))
+        coded = audio.read_segment(segment)
         answer = yield coded.audio_hash
         if answer not in (None, "new"):
             return Recognised(coded.audio_hash, audio.duration_s, audio.metadata, answer or "")
@@ -129,7 +129,7 @@ def hear_halves(path: str | Path, segment: str = "spread") -> tuple[Analysis, An
         The file cannot be decoded, or a half of it is silent or lasts less than 0.1 s.
     """
     with open_audio(path) as audio:
-        windows = audio.decode(audio.read(windows_of(audio.duration_s, segment)), ANALYSIS.sample_rate)
+        windows = audio.decode(audio.read_segment(segment), ANALYSIS.sample_rate)
     n_half = sum(len(window) for window in windows) // 2
     first: list[np.ndarray] = []
     second: list[np.ndarray] = []

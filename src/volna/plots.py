@@ -1,18 +1,20 @@
 """Pictures of a training: its curve, and what a model gives back of sounds beside the originals.
 
-matplotlib is imported when something is drawn, never before, and draws into a file by itself (Agg): no window, no global
-setting touched. Colours are those of Okabe and Ito, and cividis, which the colour-blind tell apart; every line has its
-own dashes as well.
+matplotlib is imported when something is drawn, never before, and draws into a file by itself (Agg): no window, no
+global setting touched. Colours are those of Okabe and Ito, and cividis, which the colour-blind tell apart; every line
+has its own dashes as well.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -21,8 +23,11 @@ from volna.features.spectrum import MelConfig, hz_to_mel, mel_to_hz
 
 __all__ = ["Reconstruction", "can_draw", "draw_reconstructions", "draw_training_curve"]
 
+Target = str | Path | BinaryIO
+
 BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#E69F00", "#009E73", "#000000"
 COLOUR_MAP = "cividis"
+LEVEL_LINES = ((GREEN, "-."), (BLACK, ":"))
 TICKS_HZ = (100, 250, 500, 1000, 2000, 4000, 8000, 16000)
 DOTS_PER_INCH = 120
 LOUDEST_SHARE = 99.5  # percentile of the cells that the colours span
@@ -45,7 +50,7 @@ def can_draw() -> bool:
 
 def draw_training_curve(
     history: Sequence[Mapping[str, Any]],
-    path: str | Path,
+    file: Target,
     *,
     loss: str = "mse",
     baselines: Mapping[str, float] | None = None,
@@ -57,8 +62,8 @@ def draw_training_curve(
     ----------
     history
         One entry a validation, with ``step``, ``train_loss`` and ``val_loss``; losses may be None or not finite.
-    path
-        The PNG file; replaced where it exists.
+    file
+        Where the PNG goes: a path, replaced where it exists, or a binary file.
     loss
         ``"mse"`` or ``"mae"`` for the name of the axis; any other is written as it is.
     baselines
@@ -80,27 +85,26 @@ def draw_training_curve(
     ):
         values = [_number(entry.get(key)) for entry in history]
         axes.plot(steps, values, color=colour, linestyle=dashes, marker=marker, markersize=3, label=label)
-    for (name, value), colour, dashes in zip(
-        (baselines or {}).items(), (GREEN, BLACK) * len(baselines or {}), ("-.", ":") * len(baselines or {}),
-        strict=False,
-    ):  # fmt: skip
+    for (name, value), (colour, dashes) in zip((baselines or {}).items(), cycle(LEVEL_LINES), strict=False):
         axes.axhline(value, color=colour, linestyle=dashes, linewidth=1, label=f"{name}, held out")
-    axes.set(xlabel="step", ylabel=f"{LOSSES.get(loss, loss)} a cell, in spreads of the input", title=title)
+    axes.set_xlabel("step")
+    axes.set_ylabel(f"{LOSSES.get(loss, loss)} per cell\n(1 = spread of the input)")
+    axes.set_title(_plain(title), fontsize=10)
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-    _save(figure, path)
+    _save(figure, file)
 
 
-def draw_reconstructions(pairs: Sequence[Reconstruction], path: str | Path, config: MelConfig, title: str = "") -> None:
+def draw_reconstructions(pairs: Sequence[Reconstruction], file: Target, config: MelConfig, title: str = "") -> None:
     """Draw originals above their reconstructions, a column each, all in the same colours.
 
     Parameters
     ----------
     pairs
         At least one; both pictures of a pair have the same shape.
-    path
-        The PNG file; replaced where it exists.
+    file
+        Where the PNG goes: a path, replaced where it exists, or a binary file.
     config
         How the log-mels were made, for the axes in seconds and hertz.
 
@@ -133,7 +137,7 @@ def draw_reconstructions(pairs: Sequence[Reconstruction], path: str | Path, conf
         axes.set_ylabel(f"{name}\nfrequency in Hz, mel scale")
     figure.colorbar(image, ax=grid, label="dB re the sound's mean level")
     figure.suptitle(_plain(title), fontsize=10)
-    _save(figure, path)
+    _save(figure, file)
 
 
 def _figure(width: float, height: float) -> Any:
@@ -144,10 +148,13 @@ def _figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
 
 
-def _save(figure: Any, path: str | Path) -> None:
+def _save(figure: Any, file: Target) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    FigureCanvasAgg(figure).print_png(str(path))
+    canvas: Any = FigureCanvasAgg(figure)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a box stands for it in the picture
+        canvas.print_png(str(file) if isinstance(file, Path) else file)
 
 
 def _number(value: Any) -> float:
@@ -156,14 +163,10 @@ def _number(value: Any) -> float:
 
 def _ticks(config: MelConfig) -> tuple[list[float], list[str]]:
     """Places of round frequencies among the bands, whose centres are equally spaced in mel."""
-    edges = hz_to_mel(np.array([config.fmin_hz, _highest_hz(config)]), config.mel_scale)
+    edges = hz_to_mel(np.array([config.fmin_hz, config.fmax_hz]), config.mel_scale)
     centres = mel_to_hz(np.linspace(edges[0], edges[1], config.n_mels + 2), config.mel_scale)[1:-1]
     shown = [hz for hz in TICKS_HZ if centres[0] <= hz <= centres[-1]]
     return [float(np.interp(hz, centres, np.arange(config.n_mels))) for hz in shown], [str(hz) for hz in shown]
-
-
-def _highest_hz(config: MelConfig) -> float:
-    return config.fmax_hz if config.fmax_hz is not None else config.sample_rate / 2
 
 
 def _short(name: str, most: int = 34) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from volna.cli import reports
+from volna.cli.model_commands import embed, model, train
 from volna.cli.options import (
     SEGMENTS,
     Span,
@@ -85,7 +86,7 @@ def similar(track: str, as_json: bool, m3u: str | None, **options: Any) -> None:
         emit_json(found)
     else:
         reports.print_lines(reports.similar_report(found))
-    _print_notes(found.notes)
+    reports.print_notes(found.notes)
     _save(found.results, m3u)
 
 
@@ -139,32 +140,6 @@ def journey(start: str, end: str, as_json: bool, m3u: str | None, **options: Any
     _print_playlist(workflows.journey(start, end, **options), as_json, m3u)
 
 
-@click.command(short_help="Train the autoencoder on the whole library again.")
-@train_time_option
-@jobs_option
-@seed_option
-@library_option
-@json_option
-def train(as_json: bool, train_time: float, **options: Any) -> None:
-    """Train a new autoencoder on the library and embed every track with it.
-
-    `volna index` trains by itself the first time; this is for a library that has grown. The old model answers until
-    the new one is complete.
-
-    \b
-    Example:
-      volna train --train-time 15m
-    """
-    from volna import workflows
-
-    with Progress() as progress:
-        summary = workflows.train(train_time_s=train_time, progress=progress, **options)
-    if as_json:
-        emit_json(summary)
-    else:
-        reports.print_lines(reports.train_report(summary))
-
-
 @click.command(short_help="Measure how well the search works on your library.")
 @click.option("--labels", metavar="CSV", help="A CSV file with the columns path and label (and artist, if known).")
 @click.option("--labels-from", type=click.Choice(("folder", "genre")), help="Take labels from folders or genre tags.")
@@ -191,7 +166,7 @@ def evaluate(as_json: bool, labels: str | None, labels_from: str | None, **optio
         emit_json(table)
     else:
         reports.print_lines(reports.evaluation_report(table))
-    _print_notes(table.notes)
+    reports.print_notes(table.notes)
 
 
 @click.command(short_help="What the library holds.")
@@ -276,7 +251,7 @@ def demo(folder: str, as_json: bool, **options: Any) -> None:
         reports.print_lines(reports.demo_report(report))
 
 
-COMMANDS = (index, similar, wave, journey, train, evaluate, status, failures, forget, demo)
+COMMANDS = (index, similar, wave, journey, train, evaluate, embed, model, status, failures, forget, demo)
 
 
 def _print_playlist(playlist: Any, as_json: bool, m3u: str | None) -> None:
@@ -284,7 +259,7 @@ def _print_playlist(playlist: Any, as_json: bool, m3u: str | None) -> None:
         emit_json(playlist)
     else:
         reports.print_lines(reports.playlist_report(playlist))
-    _print_notes([*playlist.relaxed, *playlist.notes])
+    reports.print_notes([*playlist.relaxed, *playlist.notes])
     _save(playlist.results, m3u)
 
 
@@ -295,8 +270,3 @@ def _save(results: list[Any], m3u: str | None) -> None:
 
     workflows.save_playlist(results, m3u)
     note(f"wrote {m3u} ({len(results)} tracks)")
-
-
-def _print_notes(notes: list[str]) -> None:
-    for line in notes:
-        note(line)

@@ -22,7 +22,8 @@ STOPPED = 130
 KEPT = {  # what an interrupted command leaves behind
     "index": "everything analysed so far is kept; the same command goes on from there",
     "demo": "everything analysed so far is kept; the same command goes on from there",
-    "train": "the library is as it was; a model that was in use stays in use",
+    "train": "a model that was in use stays in use, no file was replaced, and the training can be resumed",
+    "embed": "nothing was written",
     "evaluate": "the library is as it was",
 }
 # What the machine refuses is not a bug of ours: a full disk, a folder without permission, a read-only disk.

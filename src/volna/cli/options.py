@@ -9,11 +9,15 @@ from typing import Any, TypeVar
 import click
 
 __all__ = [
+    "LOSSES",
+    "OPTIMIZERS",
+    "PRESETS",
     "SEGMENTS",
     "SPACES",
     "Duration",
     "Span",
     "by_option",
+    "force_option",
     "jobs_option",
     "json_option",
     "library_option",
@@ -22,11 +26,15 @@ __all__ = [
     "parse_duration",
     "parse_span",
     "seed_option",
+    "time_budget_option",
     "train_time_option",
 ]
 
 SEGMENTS = ("spread", "start", "middle", "end")
 SPACES = ("autoencoder", "descriptors", "both")
+LOSSES = ("mse", "mae")
+OPTIMIZERS = ("adamw", "adam", "sgd", "rmsprop")
+PRESETS = ("tiny", "small", "gpu")
 
 _NUMBER = r"\d+(?:\.\d+)?"
 _DURATION = re.compile(rf"(?:({_NUMBER})h)?(?:({_NUMBER})m)?(?:({_NUMBER})s?)?")
@@ -148,3 +156,13 @@ def jobs_option(command: Function) -> Function:
 def train_time_option(command: Function) -> Function:
     text = "Longest training: 90s, 5m, 1h; 0 trains nothing."
     return click.option("--train-time", type=Duration(), default="5m", show_default=True, help=text)(command)
+
+
+def time_budget_option(command: Function) -> Function:
+    text = "Longest training: 90s, 5m, 1h."
+    names = ("--train-time", "--time-budget", "train_time")
+    return click.option(*names, type=Duration(), default="5m", show_default=True, help=text)(command)
+
+
+def force_option(command: Function) -> Function:
+    return click.option("--force", is_flag=True, help="Replace a file that exists.")(command)

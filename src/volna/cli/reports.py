@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from volna.cli.output import clip, duration_text, printable, say, table, width, wrap
+from volna.cli.output import clip, duration_text, note, printable, say, table, width, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from volna.workflows.embedding_files import EmbedSummary
+    from volna.workflows.models import ExportReport, ModelReport
     from volna.workflows.results import (
         DemoReport,
         Evaluation,
@@ -24,11 +26,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "demo_report",
+    "embed_report",
     "evaluation_report",
+    "export_report",
+    "failure_lines",
     "failures_report",
     "index_report",
+    "model_report",
     "playlist_report",
     "print_lines",
+    "print_notes",
     "similar_report",
     "status_report",
     "train_report",
@@ -49,6 +56,12 @@ def print_lines(lines: Iterable[str]) -> None:
     """Print `lines` on standard output."""
     for line in lines:
         say(line)
+
+
+def print_notes(lines: Iterable[str]) -> None:
+    """Print remarks on standard error."""
+    for line in lines:
+        note(line)
 
 
 def index_report(summary: IndexSummary) -> list[str]:
@@ -147,8 +160,9 @@ def _second_lines(match: Match, columns: int) -> list[str]:
 
 def train_report(summary: dict[str, Any]) -> list[str]:
     """What a training run did, one figure a line; the configuration is left to ``--json``."""
-    rows = [(key.replace("_", " "), _figure(value)) for key, value in summary.items() if not isinstance(value, dict)]
-    return table(rows)
+    hidden = ("failures", "notes")  # these go to standard error
+    items = ((key, value) for key, value in summary.items() if key not in hidden and not isinstance(value, dict))
+    return table([(key.replace("_", " "), _figure(value)) for key, value in items])
 
 
 def _figure(value: Any) -> str:
@@ -157,6 +171,63 @@ def _figure(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_figure(item) for item in value)
     return str(value)
+
+
+def failure_lines(failures: Sequence[Failure]) -> list[str]:
+    """The first files that could not be used, each with its reason, and how many more there are."""
+    lines = [f"failed: {failure.path}: {failure.reason}" for failure in failures[:FAILURES_SHOWN]]
+    more = len(failures) - FAILURES_SHOWN
+    return [*lines, f"and {more} more; --json lists all"] if more > 0 else lines
+
+
+def embed_report(summary: EmbedSummary) -> list[str]:
+    """What was written, and of how many files."""
+    kind = "windows" if summary.windows else "files"
+    rows = [
+        ("wrote", f"{summary.output}: {summary.rows} {kind} of {summary.dim} numbers"),
+        ("by", f"{summary.by}{f', model {summary.model}' if summary.model else ''}"),
+        ("embedded", f"{summary.embedded} of {summary.found} files in {duration_text(summary.seconds)}"),
+        ("failed", str(summary.failed)),
+    ]
+    return table(rows)
+
+
+def model_report(model: ModelReport) -> list[str]:
+    """What a model is, a line each; losses beside those of models that learn little."""
+    trained, mel = model.summary, model.mel_config
+    names = {"model": "the model", "pca": "PCA of the same size", "mean_spectrum": "the mean spectrum"}
+    losses = [f"{names[name]} {_figure(value)}" for name, value in model.losses.items() if value is not None]
+    rows = [
+        ("model", model.id),
+        ("file", f"{model.file} ({model.n_bytes / 1e6:.2f} MB, volna {model.version})"),
+        ("architecture", f"{model.architecture}, {model.n_parameters} weights"),
+        *((f"  {key.replace('_', ' ')}", _figure(value)) for key, value in model.config.items()),
+        ("vector", f"{model.dim} numbers a sound"),
+    ]
+    if mel:
+        step_s = model.stride * mel["hop_length"] / mel["sample_rate"]
+        rows.append(("latent", f"every {model.stride} frames, {step_s:.2f} s"))
+        rows.append(("log-mel", _mel_text(mel)))
+    if trained:
+        used = f"{trained.get('n_training', '?')} sounds, {trained.get('n_validation', '?')} held out"
+        rows.append(
+            ("trained on", f"{used}; {trained.get('steps', '?')} steps, stopped by {trained.get('stopped', '?')}")
+        )
+        rows += [("held-out loss", losses[0]), *(("", text) for text in losses[1:])] if losses else []
+    return table(rows)
+
+
+def _mel_text(mel: dict[str, Any]) -> str:
+    bands = f"{mel['n_mels']} bands from {mel['fmin_hz']:g} to {mel['fmax_hz']:g} Hz ({mel['mel_scale']})"
+    return f"{bands}, {mel['n_fft']} samples every {mel['hop_length']} at {mel['sample_rate']} Hz"
+
+
+def export_report(exported: ExportReport) -> list[str]:
+    """The files written, and whether they were checked."""
+    lines = [f"wrote {printable(path)}" for path in exported.files]
+    if exported.checked:
+        lines.append(f"onnxruntime and torch agree to {exported.largest_difference:.1g} of the largest value")
+    return lines
 
 
 def evaluation_report(evaluation: Evaluation) -> list[str]:

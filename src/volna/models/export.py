@@ -1,9 +1,10 @@
 """A model as ONNX: its encoder and its decoder, for programs that have neither Python nor torch.
 
-Conventions: ``encoder.onnx`` takes ``mel``, a conditioned log-mel float32 ``(batch, n_mels, n_frames)`` with ``n_frames``
-a multiple of the model's stride (repeat the last frame up to one), and gives ``latent`` ``(batch, latent, n)`` and
-``features`` ``(batch, n_features, n)``, what a track's vector is pooled from. ``decoder.onnx`` takes ``latent`` and gives
-``mel``. Neither holds an STFT: ``model.json`` says how the log-mel is made and conditioned.
+Conventions: ``encoder.onnx`` takes ``mel``, a conditioned log-mel float32 ``(batch, n_mels, n_frames)`` where
+``n_frames`` is a multiple of the model's stride (repeat the last frame up to one), and gives ``latent``
+``(batch, latent, n)`` and ``features`` ``(batch, n_features, n)``, what a track's vector is pooled from.
+``decoder.onnx`` takes ``latent`` and gives ``mel``. Neither holds an STFT: ``model.json`` says how the log-mel is made
+and conditioned.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One step of training: spoil the input, add the losses, move the weights; undo it where it is not finite.
 
 The loop knows no architecture. What a model returns beside ``mel`` and ``latent`` are losses by name, added by the
-weights of the settings; a model with a ``discriminator`` has that one trained by an optimiser of its own, after the step.
+weights of the settings; a model with a ``discriminator`` has it trained by an optimiser of its own, after the step.
 """
 
 from __future__ import annotations

@@ -22,21 +22,29 @@ _PLACES = {
     "demo": "demonstrating",
     "log_mel": "hearing",
     "describe": "hearing",
+    "embed": "embedding_files",
+    "train_folder": "models",
+    "model_show": "models",
+    "export_model": "models",
 }
 
 __all__ = [
     "demo",
     "describe",
+    "embed",
     "evaluate",
+    "export_model",
     "failures",
     "forget",
     "index",
     "journey",
     "log_mel",
+    "model_show",
     "save_playlist",
     "similar",
     "status",
     "train",
+    "train_folder",
     "wave",
 ]
 

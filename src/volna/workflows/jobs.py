@@ -5,22 +5,42 @@ A job returns only what the catalogue keeps: log-mels stay in the child, or go f
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from volna.audio.decode import open_audio
 from volna.embedding import Recognised, Track, current_embedder, hear, hear_halves, listen
-from volna.features.recipe import ANALYSIS, Analysis
+from volna.errors import AudioError, InputError
+from volna.features import recipe
+from volna.features.recipe import ANALYSIS, SILENCE_DBFS, Analysis
 
 if TYPE_CHECKING:
     from volna.training.dataset import MelCache
 
-__all__ = ["Heard", "Part", "analyse", "cache_again", "embed_again", "embed_cached", "hear_parts", "pca_vectors"]
+__all__ = [
+    "Heard",
+    "Part",
+    "Placed",
+    "analyse",
+    "cache_again",
+    "describe_model",
+    "embed_again",
+    "embed_cached",
+    "hear_parts",
+    "pca_vectors",
+    "placed_vectors",
+    "reconstruct_held_out",
+    "training_config",
+]
+
+WINDOW_S = 3.0  # of `placed_vectors`; a file is cut into equal windows of about this
+WINDOWS_AT_ONCE = 10  # so that a file of hours takes no more memory than a song
 
 
 @dataclass(frozen=True)
@@ -127,3 +147,106 @@ def _open_cache(folder: str) -> MelCache:
 def _cache(key: str, log_mels: list[np.ndarray], cache_folder: str) -> None:
     with suppress(OSError):  # a full disk costs the training a track, not the library its analysis
         _open_cache(cache_folder).put(key, log_mels)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A raw vector, float32 ``(dim,)``, and the part of its file that it is of."""
+
+    start_s: float
+    duration_s: float
+    vector: np.ndarray
+
+
+def placed_vectors(path: str, segment: str, windowed: bool) -> list[Placed]:
+    """The vector of a file, or one for every window of about 3 s of it; descriptors where this process has no model.
+
+    A window is heard as a file of its own would be; windows of silence are left out.
+    """
+    if windowed:
+        return _window_vectors(path)
+    track = hear(path, segment)
+    return [Placed(0.0, track.duration_s, _vector_of(track))]
+
+
+def _window_vectors(path: str) -> list[Placed]:
+    placed: list[Placed] = []
+    with open_audio(path) as audio:
+        audio.read_segment()  # corrects a duration that is declared wrongly
+        n = max(1, round(audio.duration_s / WINDOW_S))
+        length_s = audio.duration_s / n
+        for first in range(0, n, WINDOWS_AT_ONCE):
+            places = [(k * length_s, length_s) for k in range(first, min(first + WINDOWS_AT_ONCE, n))]
+            sounds = audio.decode(audio.read(places), ANALYSIS.sample_rate)
+            for (start_s, _), samples in zip(places, sounds, strict=True):
+                silent = float(np.ptp(samples)) / 2 < 10 ** (SILENCE_DBFS / 20)
+                if n == 1 or not silent:
+                    placed.append(Placed(start_s, length_s, _vector_of(recipe.analyse([samples], ANALYSIS))))
+    if not placed:
+        raise AudioError(f"{path}: holds only silence")
+    return placed
+
+
+def _vector_of(heard: Track | Analysis) -> np.ndarray:
+    embedder = current_embedder()
+    return embedder.embed(heard.log_mels) if embedder else heard.descriptors
+
+
+def describe_model(checkpoint: bytes, source: str) -> dict[str, Any]:
+    """What a checkpoint says of itself, as plain values; `source` is named in errors."""
+    from volna.models.checkpoint import from_bytes
+
+    model = from_bytes(checkpoint, source=source)
+    normalisation = asdict(model.normalisation)
+    normalisation.pop("mean_db")
+    return {
+        "id": model.id,
+        "architecture": model.architecture,
+        "config": asdict(model.config),
+        "n_parameters": sum(parameter.numel() for parameter in model.model.parameters()),
+        "stride": model.model.stride,
+        "dim": model.dim,
+        "mel_config": model.mel_config,
+        "normalisation": normalisation,
+        "summary": model.summary,
+        "version": model.version,
+    }
+
+
+def training_config(choices: Mapping[str, Any], presets: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a training that was chosen in words; refuses what does not exist, before anything is heard.
+
+    Sizes of a preset that an architecture does not have are left out; ``latent`` goes before the preset's.
+    """
+    from volna.models import MODELS
+    from volna.models.checkpoint import build
+    from volna.training.losses import RECONSTRUCTION
+    from volna.training.state import OPTIMIZERS
+
+    for name, known in {"preset": presets, "model": MODELS, "loss": RECONSTRUCTION, "optimizer": OPTIMIZERS}.items():
+        if choices[name] not in known:
+            raise InputError(f"expected {name} to be one of {', '.join(known)}, got {choices[name]!r}")
+    settings = dict(presets[choices["preset"]])
+    sizes = {field.name for field in fields(MODELS[choices["model"]][0])}
+    wanted = settings.pop("model_config", {}) | ({"latent": choices["latent"]} if choices["latent"] else {})
+    settings["model_config"] = {name: size for name, size in wanted.items() if name in sizes}
+    build(choices["model"], settings["model_config"])
+    return settings | {name: choices[name] for name in ("model", "loss", "optimizer")}
+
+
+def reconstruct_held_out(
+    checkpoint: bytes, cache_folder: str, groups: dict[str, str], n: int, n_frames: int
+) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """Key, original and reconstruction, in dB, of the beginnings of some cached tracks that a training held out."""
+    from volna.models.checkpoint import from_bytes
+    from volna.models.reconstruction import reconstruct
+    from volna.training.dataset import scan_tracks, split_tracks
+
+    model, cache = from_bytes(checkpoint), _open_cache(cache_folder)
+    used = model.summary["config"]
+    _, held_out = split_tracks(scan_tracks(cache)[0], groups=groups, share=used["val_share"], seed=used["seed"])
+    shown = []
+    for track in held_out[:n]:
+        original, reconstructed = reconstruct(model, (cache.get(track.key) or [])[:1])[0]
+        shown.append((track.key, original[:, :n_frames], reconstructed[:, :n_frames]))
+    return shown

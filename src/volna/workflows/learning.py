@@ -12,25 +12,44 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from volna.errors import LibraryError, ModelError
+from volna.errors import InputError, LibraryError, ModelError
 from volna.features.recipe import ANALYSIS
 from volna.library.store import Catalogue
 from volna.pool import Pool, Task, default_jobs
 from volna.workflows.common import TIMEOUT_S, Progress, keep_model, open_library, silent
 
-__all__ = ["SAMPLE_TRACKS", "THRESHOLD_TRACKS", "cache_folder", "complete_space", "draw_sample", "fit", "train"]
+__all__ = [
+    "PRESETS",
+    "SAMPLE_TRACKS",
+    "THRESHOLD_TRACKS",
+    "cache_folder",
+    "complete_space",
+    "draw_sample",
+    "fit",
+    "train",
+    "train_on_cache",
+    "training_config",
+    "training_lock",
+]
 
 THRESHOLD_TRACKS = 200  # under this many tracks descriptors alone rank as well: see docs/embedding.md
 SAMPLE_TRACKS = 3000
 GROWTH = 4  # past this many times the training size a new training is suggested
 CHUNK_TRACKS = 64
+CHOICES = {"model": "conv", "latent": None, "loss": "mse", "optimizer": "adamw", "preset": "small"}  # by default
+# What a preset changes in the training's settings; sizes that an architecture does not have are left out of it.
+PRESETS: dict[str, dict[str, Any]] = {
+    "tiny": {"model_config": {"channels": (8, 12, 16, 24), "latent": 16}, "max_steps": 100, "val_every": 20},
+    "small": {},
+    "gpu": {"model_config": {"channels": (32, 64, 128, 192, 256)}, "batch_size": 64, "max_steps": 4000},
+}
 
 
 def cache_folder(catalogue: Catalogue) -> Path:
@@ -76,8 +95,81 @@ def cache_tracks(
             progress("Listening again", done, len(rows), "")
 
 
+def training_config(
+    *,
+    model: str = "conv",
+    latent: int | None = None,
+    loss: str = "mse",
+    optimizer: str = "adamw",
+    preset: str = "small",
+) -> dict[str, Any]:
+    """Settings of `volna.training.loop.TrainConfig` for what was chosen, empty for the defaults.
+
+    Raises
+    ------
+    InputError
+        Something chosen does not exist.
+    """
+    choices = {"model": model, "latent": latent, "loss": loss, "optimizer": optimizer, "preset": preset}
+    if choices == CHOICES:
+        return {}
+    if latent is not None and latent < 1:
+        raise InputError(f"expected latent to be at least 1, got {latent}")
+    with Pool(1) as pool:  # a child knows the architectures, this process never loads torch
+        (outcome,) = pool.run([Task("volna.workflows.jobs:training_config", (choices, PRESETS))])
+    if outcome.reason is not None:
+        raise InputError(outcome.reason)
+    config: dict[str, Any] = outcome.result
+    return config
+
+
+def train_on_cache(
+    folder: Path,
+    config: Mapping[str, Any],
+    groups: Mapping[str, str],
+    *,
+    resume: bool = True,
+    go_on: str = "run `volna train` to go on from its last state",
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Train on the log-mels of a folder in a child process; its ``checkpoint`` (bytes), ``history`` and ``summary``.
+
+    Raises
+    ------
+    ModelError
+        The training ended without a model; `go_on` says what to do.
+    """
+    settings = {
+        "cache_folder": str(folder),
+        "mel_config": asdict(ANALYSIS),
+        "groups": dict(groups),
+        "config": dict(config),
+        "resume": resume,
+    }
+
+    def report(task: Task, message: tuple[str, dict[str, Any]]) -> None:
+        event = message[1]
+        losses = {"loss": event["train_loss"], "held out": event["val_loss"]}
+        note = ", ".join(f"{name} {value:.3f}" for name, value in losses.items() if value is not None)
+        progress("Training", round(1000 * event["fraction"]), 1000, note)
+
+    with Pool(1, n_threads=config["n_threads"]) as pool:
+        (outcome,) = pool.run([Task("volna.training.loop:train_task", (settings,))], report)
+    if outcome.reason is not None:
+        raise ModelError(f"the training stopped: {outcome.reason}; {go_on}")
+    result: dict[str, Any] = outcome.result
+    return result
+
+
 def fit(
-    catalogue: Catalogue, folder: Path, *, time_budget_s: float, seed: int, n_jobs: int, progress: Progress
+    catalogue: Catalogue,
+    folder: Path,
+    *,
+    time_budget_s: float,
+    seed: int,
+    n_jobs: int,
+    progress: Progress,
+    config: Mapping[str, Any] | None = None,
 ) -> tuple[str, dict[str, Any]]:
     """Train on the cached log-mels in a child process and keep the result as the pending model.
 
@@ -91,25 +183,11 @@ def fit(
     ModelError
         The training ended without a model.
     """
-    settings = {
-        "cache_folder": str(folder),
-        "mel_config": asdict(ANALYSIS),
-        # No artist is both trained on and held out: an album's sound would flatter the validation.
-        "groups": {row.audio_hash: row.artist for row in catalogue.tracks() if row.artist},
-        "config": {"time_budget_s": time_budget_s, "seed": seed, "n_threads": n_jobs},
-    }
-
-    def report(task: Task, message: tuple[str, dict[str, Any]]) -> None:
-        event = message[1]
-        losses = {"loss": event["train_loss"], "held out": event["val_loss"]}
-        note = ", ".join(f"{name} {value:.3f}" for name, value in losses.items() if value is not None)
-        progress("Training", round(1000 * event["fraction"]), 1000, note)
-
-    with Pool(1, n_threads=n_jobs) as pool:
-        (outcome,) = pool.run([Task("volna.training.loop:train_task", (settings,))], report)
-    if outcome.reason is not None:
-        raise ModelError(f"the training stopped: {outcome.reason}; run `volna train` to go on from its last state")
-    checkpoint, summary = outcome.result["checkpoint"], outcome.result["summary"]
+    # No artist is both trained on and held out: an album's sound would flatter the validation.
+    groups = {row.audio_hash: row.artist for row in catalogue.tracks() if row.artist}
+    settings = {**(config or {}), "time_budget_s": time_budget_s, "seed": seed, "n_threads": n_jobs}
+    result = train_on_cache(folder, settings, groups, progress=progress)
+    checkpoint, summary = result["checkpoint"], result["summary"]
     model_id = hashlib.sha256(checkpoint).hexdigest()[:16]
     keep_model(catalogue, model_id, checkpoint, trained_on=summary["n_tracks"], dim=summary["dim"])
     return model_id, summary
@@ -199,6 +277,11 @@ def train(
     seed: int = 0,
     jobs: int | None = None,
     progress: Progress | None = None,
+    model: str = "conv",
+    latent: int | None = None,
+    loss: str = "mse",
+    optimizer: str = "adamw",
+    preset: str = "small",
 ) -> dict[str, Any]:
     """Train a new autoencoder on the library, embed every track with it, then let it answer.
 
@@ -214,6 +297,8 @@ def train(
         Processes for the analysis and threads for the training; all cores by default.
     progress : callable, optional
         ``progress(stage, done, total, note)``.
+    model, latent, loss, optimizer, preset
+        What is trained and how, see `volna.train_folder`.
 
     Returns
     -------
@@ -235,6 +320,7 @@ def train(
     started_s = time.monotonic()
     n_jobs = jobs or default_jobs()
     progress = progress or silent
+    config = training_config(model=model, latent=latent, loss=loss, optimizer=optimizer, preset=preset)
     with open_library(library) as catalogue:
         segment = catalogue.get_setting("segment") or "spread"
         folder = cache_folder(catalogue)
@@ -247,7 +333,13 @@ def train(
             sample = [rows[path] for path in draw_sample(rows, SAMPLE_TRACKS, seed)]
             cache_tracks(catalogue, sample, segment, folder, n_jobs, progress)
             model_id, summary = fit(
-                catalogue, folder, time_budget_s=train_time_s, seed=seed, n_jobs=n_jobs, progress=progress
+                catalogue,
+                folder,
+                time_budget_s=train_time_s,
+                seed=seed,
+                n_jobs=n_jobs,
+                progress=progress,
+                config=config,
             )
             n_failed = complete_space(catalogue, model_id, folder, segment, n_jobs, progress)
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,364 @@
+"""Models as files: `train_folder` makes one of any sounds, `model_show` reads one, `export_model` makes ONNX of one."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from volna import plots
+from volna.errors import InputError, ModelError
+from volna.features.recipe import ANALYSIS, FEATURES_VERSION, SHORT_DURATION_S
+from volna.library import tags
+from volna.library.walk import walk
+from volna.pool import Pool, Task, default_jobs
+from volna.workflows import learning
+from volna.workflows.common import TIMEOUT_S, Progress, library_path, open_library, silent
+from volna.workflows.files import check_free, new_file
+from volna.workflows.results import Failure
+
+__all__ = [
+    "DEVICES",
+    "ExportReport",
+    "ModelReport",
+    "describe",
+    "export_model",
+    "model_show",
+    "read_model",
+    "train_folder",
+]
+
+DEVICES = ("auto", "cpu")
+MOST_SOUNDS = 10_000  # drawn at random from a folder that has more; their log-mels take 1 GB at most
+N_PICTURES, PICTURE_FRAMES = 3, 128  # sounds in the picture of reconstructions, and how much of each: about 3 s
+ONNX_FILES = ("encoder.onnx", "decoder.onnx", "model.json")
+
+
+@dataclass
+class ModelReport:
+    """What a model is, what it was trained on, and how well it reconstructs beside two that learn nothing or little."""
+
+    id: str
+    file: str
+    n_bytes: int
+    architecture: str
+    config: dict[str, Any]
+    n_parameters: int
+    stride: int
+    dim: int
+    mel_config: dict[str, Any]
+    normalisation: dict[str, Any]
+    summary: dict[str, Any]
+    version: str
+
+    @property
+    def losses(self) -> dict[str, float | None]:
+        """Reconstruction loss on what the training held out: of the model, of PCA, of the mean spectrum."""
+        keys = {"model": "val_loss", "pca": "val_loss_pca", "mean_spectrum": "val_loss_mean_spectrum"}
+        return {name: self.summary.get(key) for name, key in keys.items()}
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"losses": self.losses}
+
+
+@dataclass
+class ExportReport:
+    """What an export wrote, and how far onnxruntime and torch are apart, as a share of the largest value."""
+
+    files: list[str]
+    opset: int
+    checked: bool
+    largest_difference: float | None
+    notes: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def model_show(file: str | Path | None = None, *, library: str | Path | None = None) -> ModelReport:
+    """What a model file says of itself; without one, the active model of the library.
+
+    Raises
+    ------
+    ModelError
+        The file is missing, damaged, no Volna model or of a newer Volna, or the library has no model.
+
+    Examples
+    --------
+    >>> model_show("model.safetensors").architecture  # doctest: +SKIP
+    'conv'
+    """
+    if file is not None:
+        checkpoint, source = read_model(file), str(file)
+    else:
+        source = str(library_path(library))
+        with open_library(library) as catalogue:
+            active = catalogue.active_model()
+            if active is None:
+                raise ModelError(f"{source}: has no model yet; volna train makes one")
+            checkpoint = catalogue.model_bytes(active.id)
+    return ModelReport(file=source, n_bytes=len(checkpoint), **describe(checkpoint, source))
+
+
+def export_model(file: str | Path, folder: str | Path, *, force: bool = False) -> ExportReport:
+    """Write a model's encoder and decoder as ONNX, with a description of their input, into a folder.
+
+    Parameters
+    ----------
+    file : str or Path
+        A checkpoint file.
+    folder : str or Path
+        Made when missing; gets ``encoder.onnx``, ``decoder.onnx`` and ``model.json``.
+    force : bool
+        Replace such files.
+
+    Raises
+    ------
+    ModelError
+        The model cannot be read or exported, or ``onnx`` and ``onnxscript`` are not installed.
+    InputError
+        The files exist, or the folder cannot be made.
+
+    Examples
+    --------
+    >>> export_model("model.safetensors", "onnx").checked  # doctest: +SKIP
+    True
+    """
+    target = Path(folder).expanduser()
+    checkpoint = read_model(file)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{target}: cannot be made: {error.strerror or error}") from error
+    for name in ONNX_FILES:
+        check_free(target / name, force=force)
+    with Pool(1) as pool:
+        (outcome,) = pool.run([Task("volna.models.export:export_onnx", (checkpoint, str(target)))])
+    if outcome.reason is not None:
+        raise ModelError(outcome.reason)
+    report = ExportReport([str(target / name) for name in ONNX_FILES], **outcome.result)
+    if not report.checked:
+        report.notes.append("not checked against torch: that needs onnxruntime (pip install 'volna[onnx]')")
+    return report
+
+
+def read_model(file: str | Path) -> bytes:
+    """The bytes of a checkpoint file."""
+    try:
+        return Path(file).expanduser().read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read the model {os.fspath(file)}: {error.strerror or error}") from error
+
+
+def describe(checkpoint: bytes, source: str) -> dict[str, Any]:
+    """What a checkpoint says of itself, read in a child process: this one never loads torch."""
+    with Pool(1) as pool:
+        (outcome,) = pool.run([Task("volna.workflows.jobs:describe_model", (checkpoint, source))])
+    if outcome.reason is not None:
+        raise ModelError(outcome.reason)
+    about: dict[str, Any] = outcome.result
+    return about
+
+
+def train_folder(
+    folder: str | Path,
+    output: str | Path = "model.safetensors",
+    *,
+    model: str = "conv",
+    latent: int | None = None,
+    loss: str = "mse",
+    optimizer: str = "adamw",
+    preset: str = "small",
+    train_time_s: float = 300.0,
+    resume: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+    force: bool = False,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Train an autoencoder on the sounds under a folder and write it as one file; no library is read or changed.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Any sounds, few or short: what is under 3 s is repeated, nothing is dropped for its length.
+    output : str or Path
+        The checkpoint. Beside it: ``<output>.work``, the log-mels and the state from which `resume` goes on, and, where
+        matplotlib is installed, ``<output>.curve.png`` and ``<output>.reconstruction.png``.
+    model : str
+        An architecture, a key of `volna.models.MODELS`.
+    latent : int, optional
+        Numbers per latent; 64 by default, 16 in the preset "tiny".
+    loss : {"mse", "mae"}
+        Of the reconstruction.
+    optimizer : {"adamw", "adam", "sgd", "rmsprop"}
+        With the learning rate of adamw.
+    preset : {"small", "tiny", "gpu"}
+        Size and length: the default; a quick try; four times the channels' work and five times the steps.
+    train_time_s : float
+        Seconds of training at most.
+    resume : bool
+        Go on from the state of an earlier training of the same settings and sounds; otherwise it is discarded.
+    seed : int
+        Of the initial weights, the batches and what is held out.
+    device : {"auto", "cpu"}
+        Both are the processor: the training has no other device.
+    force : bool
+        Replace an output that exists; `resume` does so too.
+    jobs : int, optional
+        Processes for hearing and threads for training; all cores by default.
+    progress : callable, optional
+        ``progress(stage, done, total, note)``.
+
+    Returns
+    -------
+    dict
+        What the training loop reports, and ``output``, ``id``, ``found = n_tracks + copies + failed + left_out``,
+        ``short``, ``pictures``, ``failures``, ``notes``.
+
+    Raises
+    ------
+    InputError
+        A setting does not exist, the folder holds no audio, or the output exists.
+    ModelError
+        No sound could be heard, or the training ended without a model.
+
+    Examples
+    --------
+    >>> train_folder("sounds", "model.safetensors", preset="tiny")["n_tracks"]  # doctest: +SKIP
+    400
+    """
+    started_s = time.monotonic()
+    target, progress, n_jobs = Path(output).expanduser(), progress or silent, jobs or default_jobs()
+    if device not in DEVICES:
+        raise InputError(f"expected device to be one of {', '.join(DEVICES)} (there is no other yet), got {device!r}")
+    check_free(target, force=force or resume)
+    config = learning.training_config(model=model, latent=latent, loss=loss, optimizer=optimizer, preset=preset)
+    config |= {"time_budget_s": train_time_s, "seed": seed, "n_threads": n_jobs}
+    cache = target.with_name(target.name + ".work") / FEATURES_VERSION
+    with learning.training_lock(cache) as free:
+        if not free:
+            raise ModelError(f"{cache.parent}: another run is training there; wait for it to end")
+        if not resume:
+            for state in cache.glob("*.state"):
+                state.unlink()
+        sounds = _hear(folder, cache, seed, n_jobs, progress)
+        result = learning.train_on_cache(
+            cache, config, sounds.groups, resume=resume, go_on="--resume goes on from its last state", progress=progress
+        )
+        checkpoint, summary = result["checkpoint"], result["summary"]
+        with new_file(target, force=True) as file:
+            file.write(checkpoint)
+        notes = ["nothing to resume: no earlier training of these settings and sounds is kept beside the output"]
+        notes = notes if resume and not summary["resumed"] and result["history"] else []
+        pictures = _draw(result, target, cache, sounds, notes)
+    return summary | {
+        "output": str(target),
+        "id": hashlib.sha256(checkpoint).hexdigest()[:16],
+        **sounds.sum(),
+        "pictures": pictures,
+        "work_folder": str(cache.parent),
+        "seconds": round(time.monotonic() - started_s, 1),
+        "failures": sounds.failures,
+        "notes": notes,
+    }
+
+
+@dataclass
+class _Sounds:
+    """What was heard of a folder: the path of each hash, the artist of each that has one, and what was not used."""
+
+    found: int
+    paths: dict[str, str] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
+    n_short: int = 0
+    n_copies: int = 0
+    n_left_out: int = 0
+    failures: list[Failure] = field(default_factory=list)
+
+    def sum(self) -> dict[str, int]:
+        """``found`` is the sum of the others and of ``n_tracks``, except ``short``, which are among those used."""
+        return {
+            "found": self.found,
+            "short": self.n_short,
+            "copies": self.n_copies,
+            "failed": len(self.failures),
+            "left_out": self.n_left_out,
+        }
+
+
+def _hear(folder: str | Path, cache_folder: Path, seed: int, n_jobs: int, progress: Progress) -> _Sounds:
+    """Bring the log-mels of the sounds under a folder into the cache, decoding only what it lacks; drop all others."""
+    from volna.training.dataset import MelCache
+
+    scan = walk([Path(folder).expanduser()], on_folder=lambda n: progress("Scanning", n, None, "files"))
+    if scan.missing:
+        raise InputError(f"{folder}: no such folder")
+    if not scan.found:
+        raise InputError(f"{folder}: no audio files there, so nothing to train on")
+    files = learning.draw_sample((found.path for found in scan.found), MOST_SOUNDS, seed)
+    sounds, cache = _Sounds(len(scan.found), n_left_out=len(scan.found) - len(files)), MelCache(cache_folder)
+    tasks = (Task("volna.workflows.jobs:analyse", (path, "spread", str(cache_folder)), path) for path in files)
+    with Pool(min(n_jobs, len(files)), timeout_s=TIMEOUT_S) as pool:
+        outcomes = pool.run(tasks, lambda task, audio_hash: "known" if audio_hash in cache else "new")
+        for done, outcome in enumerate(outcomes, 1):
+            if outcome.reason is None:
+                _count(sounds, outcome.task.tag, outcome.result)
+            else:
+                path = outcome.task.tag
+                sounds.failures.append(Failure(path, outcome.reason.removeprefix(f"{path}: ")))
+            progress("Listening", done, len(files), f"{len(sounds.failures)} failed" if sounds.failures else "")
+    for key in set(cache.keys()) - set(sounds.paths):  # of an earlier run: no longer under the folder
+        cache.path(key).unlink(missing_ok=True)
+    kept = set(cache.keys())
+    sounds.n_left_out += sum(key not in kept for key in sounds.paths)
+    if not kept:
+        first = f": {sounds.failures[0].path}: {sounds.failures[0].reason}" if sounds.failures else ""
+        raise ModelError(f"{folder}: none of its {sounds.found} sounds could be heard{first}")
+    return sounds
+
+
+def _count(sounds: _Sounds, path: str, heard: Any) -> None:
+    if heard.audio_hash in sounds.paths:
+        sounds.n_copies += 1
+        return
+    sounds.paths[heard.audio_hash] = path
+    sounds.n_short += heard.duration_s < SHORT_DURATION_S
+    artist = tags.from_metadata(heard.metadata, path).artist
+    if artist:
+        sounds.groups[heard.audio_hash] = artist
+
+
+def _draw(result: Mapping[str, Any], target: Path, cache_folder: Path, sounds: _Sounds, notes: list[str]) -> list[str]:
+    """The pictures beside the checkpoint; their paths."""
+    if not plots.can_draw():
+        notes.append("no pictures: they need matplotlib (pip install 'volna[plots]')")
+        return []
+    summary, drawn = result["summary"], []
+    if result["history"]:
+        drawn.append(target.with_name(target.name + ".curve.png"))
+        baselines = {"PCA": summary["val_loss_pca"], "mean spectrum": summary["val_loss_mean_spectrum"]}
+        finite = {name: value for name, value in baselines.items() if math.isfinite(value)}
+        loss = summary["config"]["loss"]
+        title = f"{target.name}: {summary['n_training']} sounds trained on, {summary['n_validation']} held out"
+        with new_file(drawn[-1], force=True) as file:
+            plots.draw_training_curve(result["history"], file, loss=loss, baselines=finite, title=title)
+    arguments = (result["checkpoint"], str(cache_folder), sounds.groups, N_PICTURES, PICTURE_FRAMES)
+    with Pool(1) as pool:
+        (outcome,) = pool.run([Task("volna.workflows.jobs:reconstruct_held_out", arguments)])
+    if outcome.reason is not None or not outcome.result:
+        notes.append(f"no picture of reconstructions: {outcome.reason or 'nothing was held out'}")
+        return [str(path) for path in drawn]
+    drawn.append(target.with_name(target.name + ".reconstruction.png"))
+    unseen = summary["n_training"] + summary["n_validation"] == summary["n_tracks"]
+    seen = "sounds it was not trained on" if unseen else "what it was trained on, for want of other sounds"
+    pairs = [plots.Reconstruction(Path(sounds.paths[key]).name, *mels) for key, *mels in outcome.result]
+    with new_file(drawn[-1], force=True) as file:
+        plots.draw_reconstructions(pairs, file, ANALYSIS, f"{target.name}: {seen}")
+    return [str(path) for path in drawn]
