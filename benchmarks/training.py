@@ -1,4 +1,4 @@
-"""How fast training runs, and where the time goes: ``python benchmarks/training.py [--steps 20] [--threads 1 2]``.
+"""How fast training runs, and where the time goes: ``python benchmarks/training.py [--model conv] [--threads 1 2]``.
 
 Log-mels of noise stand in for music, the speed does not depend on what they hold. Printed: windows a second for each
 number of threads (each in a process of its own) and their ratio, the share of drawing batches, how long
@@ -19,7 +19,7 @@ import time
 N_TRACKS, N_MELS, N_FRAMES_OF_WINDOW = 200, 64, 428  # three windows of 10 s at 42.9 frames a second
 
 
-def measure(n_threads: int, n_steps: int) -> dict[str, float]:
+def measure(model: str, n_threads: int, n_steps: int) -> dict[str, float]:
     import numpy as np
 
     from volna.training.dataset import MelCache, batches, scan_tracks
@@ -30,7 +30,7 @@ def measure(n_threads: int, n_steps: int) -> dict[str, float]:
         cache = MelCache(folder)
         for i in range(N_TRACKS):
             cache.put(f"{i:04}", [rng.normal(-40, 10, (N_MELS, N_FRAMES_OF_WINDOW)) for _ in range(3)])
-        config = TrainConfig(max_steps=n_steps, time_budget_s=None, val_every=10**6, n_threads=n_threads)
+        config = TrainConfig(model, max_steps=n_steps, time_budget_s=None, val_every=10**6, n_threads=n_threads)
         started = time.perf_counter()
         summary = train(folder, config).summary
         total_s = time.perf_counter() - started
@@ -50,17 +50,19 @@ def measure(n_threads: int, n_steps: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="conv", help="a trained one of volna.models.MODELS")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(measure(options.one, options.steps)))
+        print(json.dumps(measure(options.model, options.one, options.steps)))
         return
     print("threads  windows/s  ratio  drawing  before and after  default training  peak memory")
     first = 0.0
     for n in options.threads:
         command = [sys.executable, __file__, "--one", str(n), "--steps", str(options.steps)]
+        command += ["--model", options.model]
         got = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
         first = first or got["windows_per_s"]
         print(

@@ -21,6 +21,8 @@ from volna import workflows
 from volna.cli import main, options, output, reports
 from volna.cli.progress import Progress
 from volna.errors import InputError, LibraryError
+from volna.workflows.embedding_files import EmbedSummary
+from volna.workflows.models import ExportReport, ModelReport
 from volna.workflows.results import DemoReport, Evaluation, Failure, IndexSummary, Match, Playlist, Row, Similar, Status
 
 Run = Callable[..., SimpleNamespace]
@@ -46,6 +48,19 @@ def an_evaluation() -> Evaluation:
     return Evaluation("genre tags", 120, 6, [row], ["2 tracks have no artist"])
 
 
+def a_model(**changes: Any) -> ModelReport:
+    mel = {"n_mels": 64, "fmin_hz": 30.0, "fmax_hz": 4700.0, "mel_scale": "slaney", "n_fft": 768, "hop_length": 280,
+           "sample_rate": 12000}  # fmt: skip
+    summary = {"n_training": 9, "n_validation": 1, "steps": 800, "stopped": "steps", "val_loss": 0.25,
+               "val_loss_pca": 0.3, "val_loss_mean_spectrum": 0.9}  # fmt: skip
+    fields: dict[str, Any] = {
+        "id": "5f0c2a7be1d94c33", "file": "m.safetensors", "n_bytes": 1_600_000, "architecture": "conv",
+        "config": {"latent": 64, "channels": (16, 32)}, "n_parameters": 417993, "stride": 16, "dim": 64,
+        "mel_config": mel, "normalisation": {"std_db": 9.0}, "summary": summary, "version": "0.1.0",
+    }  # fmt: skip
+    return ModelReport(**{**fields, **changes})
+
+
 RESULTS: dict[str, Any] = {
     "index": a_summary(),
     "similar": Similar("Ada - Sea", "both", [a_match(), a_match(2, title="海の歌")], ["no model yet"]),
@@ -57,7 +72,13 @@ RESULTS: dict[str, Any] = {
     "failures": [Failure("/music/broken.mp3", "holds no audio")],
     "forget": 3,
     "save_playlist": None,
-}
+    "embed": EmbedSummary("v.npz", "autoencoder", "abc", False, 3, 2, 1, 2, 64, 1.2,
+                          [Failure("/music/broken.mp3", "holds no audio")], ["a remark"]),
+    "train_folder": {"output": "m.safetensors", "n_tracks": 7, "pictures": ["m.curve.png"], "config": {"model": "conv"},
+                     "failures": [Failure("/music/broken.mp3", "holds no audio")], "notes": ["a remark"]},
+    "model_show": a_model(),
+    "export_model": ExportReport(["onnx/encoder.onnx"], 20, True, 1.2e-7, ["a remark"]),
+}  # fmt: skip
 RESULTS["demo"] = DemoReport(
     folder="volna-demo", library="volna-demo/library.db", index=a_summary(), similar=RESULTS["similar"],
     playlist=RESULTS["wave"], playlist_path="volna-demo/wave.m3u8", evaluation=an_evaluation(), seconds=150.0,
@@ -71,6 +92,8 @@ COMMANDS = {
     "journey": ["journey", "ada", "bob"],
     "train": ["train"],
     "evaluate": ["evaluate"],
+    "embed": ["embed", "/music", "-o", "v.npz"],
+    "model_show": ["model", "show"],
     "status": ["status"],
     "failures": ["failures"],
     "forget": ["forget", "/music"],
@@ -172,6 +195,79 @@ def test_evaluate_takes_labels_from_one_place(run: Run) -> None:
     assert run("evaluate", "--labels", "l.csv").calls[0][2]["labels"] == "l.csv"
     assert run("evaluate", "--labels-from", "folder").calls[0][2]["labels_from"] == "folder"
     assert run("evaluate", "--labels", "l.csv", "--labels-from", "folder").code == 2
+
+
+CHOICES = {"model": "conv", "latent": None, "loss": "mse", "optimizer": "adamw", "preset": "small"}
+
+
+def test_train_without_a_folder_is_the_library(run: Run) -> None:
+    expected = {**CHOICES, "library": None, "train_time_s": 300.0, "seed": 0, "jobs": None}
+    assert run("train").calls == [("train", (), expected)]
+    assert run("train", "--latent", "32", "--resume").calls[0][2] == {**expected, "latent": 32}
+
+
+def test_train_with_a_folder_makes_a_file(run: Run) -> None:
+    done = run("train", "f", "-o", "m.safetensors", "--model", "pca", "--latent", "8", "--loss", "mae", "--optimizer",
+               "sgd", "--preset", "tiny", "--time-budget", "90s", "--resume", "--seed", "3", "--device", "cpu",
+               "--force", "--jobs", "2")  # fmt: skip
+    chosen = {"model": "pca", "latent": 8, "loss": "mae", "optimizer": "sgd", "preset": "tiny"}
+    rest = {"train_time_s": 90.0, "resume": True, "seed": 3, "device": "cpu", "force": True, "jobs": 2}
+    assert done.calls == [("train_folder", ("f", "m.safetensors"), {**chosen, **rest})]
+    assert "config" not in done.out
+    assert "a remark" in done.err
+    assert "holds no audio" in done.err
+    assert "holds no audio" not in done.out
+    assert run("train", "f").calls[0][1] == ("f", "model.safetensors")
+
+
+def test_train_takes_a_folder_or_a_library(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("train", "f", "--library", "l.db").code == 2
+    assert run("train", "-o", "m.safetensors").code == 2
+    assert run("train", "--device", "cuda").code == 2
+    monkeypatch.setenv("VOLNA_LIBRARY", "env.db")
+    assert run("train", "f").calls[0][0] == "train_folder"
+
+
+def test_embed_unpacks_its_options(run: Run) -> None:
+    done = run("embed", "a", "b", "-o", "v.csv", "--model", "m", "--by", "autoencoder", "--windows", "--force",
+               "--jobs", "2")  # fmt: skip
+    rest = {"model": "m", "by": "autoencoder", "windows": True, "force": True, "jobs": 2, "library": None}
+    assert done.calls == [("embed", (["a", "b"], "v.csv"), rest)]
+    assert "2 files of 64 numbers" in done.out
+    assert "broken.mp3: holds no audio" in done.err
+    assert run("embed", "a").code == 2  # no output
+
+
+@pytest.mark.parametrize("extra", [[], ["--json"]])
+def test_embed_exits_1_only_when_there_is_nothing(run: Run, extra: list[str]) -> None:
+    failed = [Failure(f"/{k}.mp3", "holds no audio") for k in range(12)]
+    done = run("embed", "a", "-o", "v.npz", *extra, embed=EmbedSummary("v.npz", found=12, failed=12, failures=failed))
+    assert done.code == 1
+    assert "nothing could be embedded" in done.err
+    assert done.err.count("holds no audio") == 12
+    assert bool(done.out) == bool(extra)
+
+
+def test_a_model_is_shown_beside_what_learns_little(run: Run) -> None:
+    done = run("model", "show", "m.safetensors")
+    assert done.calls == [("model_show", ("m.safetensors",), {"library": None})]
+    for part in ("5f0c2a7be1d94c33", "conv, 417993", "64 bands", "12000 Hz", "0.37 s", "9 sounds, 1 held out", "0.25",
+                 "PCA of the same size 0.3", "the mean spectrum 0.9"):  # fmt: skip
+        assert part in done.out
+    assert json.loads(run("model", "show", "m", "--json").out)["losses"] == {
+        "model": 0.25, "pca": 0.3, "mean_spectrum": 0.9
+    }  # fmt: skip
+    bare = run("model", "show", "m", model_show=a_model(mel_config={}, summary={}))
+    assert bare.code == 0
+
+
+def test_export_passes_its_folder(run: Run) -> None:
+    done = run("model", "export", "m", "-o", "onnx", "--force")
+    assert done.calls == [("export_model", ("m", "onnx"), {"force": True})]
+    assert "agree to 1e-07" in done.out
+    assert "a remark" in done.err
+    assert run("model", "export", "m").code == 2
+    assert run("model").code == 2
 
 
 def test_m3u_writes_the_results(run: Run) -> None:

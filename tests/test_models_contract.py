@@ -82,14 +82,14 @@ def test_what_else_it_returns_are_losses_by_name(name):
 
 @every_model
 def test_overfits_one_batch(name):
-    mels = sounds(4)
-    assert error(fitted(name, mels, 100), mels) < 0.1 * float(mels.var())
+    mels = sounds(4, n_frames=32)
+    assert error(fitted(name, mels, 70), mels) < 0.1 * float(mels.var())
 
 
 @every_model
 def test_beats_the_mean_spectrum_on_sounds_it_has_not_seen(name):
     unseen = sounds(16, seed=1)
-    mean_spectrum = sounds(48).mean(dim=(0, 2))[None, :, None]
+    mean_spectrum = sounds(32).mean(dim=(0, 2))[None, :, None]
     assert error(learnt(name), unseen) < 0.5 * float((unseen - mean_spectrum).square().mean())
 
 
@@ -115,8 +115,9 @@ def test_a_checkpoint_gives_the_same_model_back(name):
     assert again.normalisation == checkpoint.normalisation
     assert not again.model.training
     with torch.inference_mode():
-        assert torch.equal(again.model(mels)["mel"], model(mels)["mel"])
-        assert torch.equal(again.model.encode(mels), model.encode(mels))
+        one, other = again.model(mels), model(mels)
+    for part in ("mel", "latent"):  # a recurrence takes another kernel where no gradient can be asked for
+        torch.testing.assert_close(one[part], other[part], rtol=0, atol=1e-5)
 
 
 def test_the_convolutions_start_from_the_linear_autoencoder_and_add_to_it():

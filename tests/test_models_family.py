@@ -12,6 +12,7 @@ from volna.errors import ModelError
 from volna.models.denoising import add_noise, hide_bands
 from volna.models.masked import cut, join, time_places
 from volna.models.variational import kl_to_standard_normal
+from volna.training.state import own_parameters
 
 
 @pytest.fixture(autouse=True)
@@ -42,21 +43,40 @@ def test_dense_cuts_time_into_patches_that_know_nothing_of_each_other():
 # recurrent: order and attention
 
 
-def test_attention_makes_a_difference(monkeypatch):
-    model, mels = learnt("recurrent"), sounds(16)
-    with torch.inference_mode():
-        weights = model.attention(model.encode(mels))
-    torch.testing.assert_close(weights.sum(dim=-1), torch.ones(weights.shape[:2]))
-    assert float(weights.std(dim=1).mean()) > 0.01  # frames look at different places
-    with_attention = error(model, mels)
-    monkeypatch.setattr(model, "_weights", lambda states, latent: torch.full_like(weights, 1 / weights.shape[2]))
-    assert error(model, mels) > 1.1 * with_attention
+def test_attention_makes_a_difference():
+    """Told a spectrum only at the end, it must write it from the start: both networks run forward, so one must look."""
+    torch.manual_seed(0)
+    errors = {attention: _told_at_the_end(attention) for attention in (True, False)}
+    assert errors[False] > 0.6  # nothing to know: about the mean
+    assert errors[True] < 0.2
+
+
+def _told_at_the_end(attention: bool) -> float:
+    """Error of the first 16 frames, over their variance, after learning to write what is heard in the last 16."""
+    model = tiny("recurrent", n_mels=4, hidden=24, attention=attention)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-2)
+    error = torch.tensor(1.0)
+    for _ in range(60):
+        target = torch.randn(32, 4, 1).expand(-1, -1, 32)
+        heard = target * (torch.arange(32) >= 16)
+        optimizer.zero_grad()
+        error = (model(heard)["mel"] - target).square()
+        error.mean().backward()
+        optimizer.step()
+    return float(error[..., :16].detach().mean())
+
+
+def test_attention_is_shares_of_the_latents():
+    model, mels = tiny("recurrent"), sounds(2)
+    weights = model.attention(model.encode(mels))
+    assert weights.shape == (2, 64, 4)
+    torch.testing.assert_close(weights.sum(dim=-1), torch.ones(2, 64))
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 @pytest.mark.parametrize("attention", [True, False])
 def test_every_kind_of_recurrence_learns(cell, attention):
-    mels = sounds(4)
+    mels = sounds(4, n_frames=32)
     model = fitted("recurrent", mels, 40, cell=cell, attention=attention)
     assert error(model, mels) < 0.5 * float(mels.var())
 
@@ -80,16 +100,17 @@ def test_recurrent_settings_that_make_no_sense():
 
 
 def test_the_memory_makes_a_difference():
-    model, mels = fitted("memory", sounds(16), 60), sounds(16)
+    model, mels = learnt("memory"), sounds(16)
     with torch.inference_mode():
         latent = model.encode(mels)
         weights = model.weights(latent)
         assert weights.shape == (16, 4, 6, 16)
         torch.testing.assert_close(weights.sum(dim=-1), torch.ones(16, 4, 6))
-        before = error(model, mels)
-        model.slots.copy_(model.slots[:, torch.randperm(16)])  # other answers to the same questions
-        torch.testing.assert_close(model.encode(mels), latent)
-    assert error(model, mels) > 2 * before
+        torch.testing.assert_close(model._write(model.read(weights)), model(mels)["mel"])
+        other_answers = model._write(model.read(weights.roll(1, dims=-1)))  # to the same questions
+        same_answer = model._write(model.read(torch.full_like(weights, 1 / 16)))  # to all questions
+    assert mse(other_answers, mels) > 2 * error(model, mels)
+    assert mse(same_answer, mels) > 2 * error(model, mels)
 
 
 def test_different_sounds_read_different_slots_by_content_alone():
@@ -119,10 +140,10 @@ def test_kl_against_torch():
 
 
 def test_the_kl_makes_a_difference():
-    mels = sounds(16)
+    mels = sounds(8)
     nats = {}
     for weight in (0.0, 1.0):
-        model = fitted("variational", mels, 60, weight=weight).eval()
+        model = fitted("variational", mels, 40, weight=weight).eval()
         with torch.inference_mode():
             nats[weight] = float(kl_to_standard_normal(*model.posterior(mels)).sum(dim=1).mean())
     assert nats[1.0] < 0.3 * nats[0.0]
@@ -147,7 +168,7 @@ def test_it_draws_while_training_only():
 
 
 def test_samples_are_spread_like_the_sounds_and_depend_on_the_seed():
-    model = fitted("variational", sounds(32), 60, weight=0.3)
+    model = fitted("variational", sounds(32), 40, weight=0.3)
     drawn = model.sample(16, 50)
     assert drawn.shape == (16, N_MELS, 50)
     assert torch.equal(drawn, model.sample(16, 50))
@@ -183,10 +204,10 @@ def test_hidden_bands_are_one_span_at_most_as_wide_as_asked():
 
 def test_corruption_makes_a_difference():
     mels = sounds(16, seed=1)
-    plain, denoising = learnt("conv"), fitted("denoising", sounds(48), 80, noise=2.0)
+    plain, denoising = learnt("conv"), fitted("denoising", sounds(32), 100, noise=3.0)
     spoilt = denoising.corrupt(mels)
     with torch.inference_mode():
-        assert mse(denoising(spoilt)["mel"], mels) < 0.7 * mse(plain(spoilt)["mel"], mels)
+        assert mse(denoising(spoilt)["mel"], mels) < 0.8 * mse(plain(spoilt)["mel"], mels)
 
 
 def test_without_corruption_it_is_conv():
@@ -212,16 +233,13 @@ def test_what_is_hidden_is_not_seen(monkeypatch):
 
 
 def test_hiding_makes_a_difference(monkeypatch):
-    mels, unseen = sounds(48), sounds(16, seed=1)
+    mels, unseen = sounds(32), sounds(16, seed=1)
     errors = {}
     for share in (0.5, 0.0):
-        model = fitted("masked", mels, 80, hidden=share)
-        monkeypatch.setattr(
-            type(model), "draw_visible", lambda self, n, n_words: torch.arange(0, n_words, 2).expand(n, -1)
-        )
+        model = fitted("masked", mels, 60, hidden=share)
+        monkeypatch.setattr(model, "draw_visible", lambda n, n_words: torch.arange(0, n_words, 2).expand(n, -1))
         with torch.inference_mode():
             errors[share] = mse(model.decode(model._fold(model._columns(unseen, hide=True))), unseen)
-        monkeypatch.undo()
     assert errors[0.5] < 0.7 * errors[0.0]
 
 
@@ -253,27 +271,29 @@ def test_cut_and_join_undo_each_other():
 
 def test_the_discriminator_makes_a_difference():
     """The mean of a texture is flat; whoever must please a judge of patches cannot leave it so."""
-    texture = torch.randn(16, N_MELS, 64)
-    roughness = {weight: _played(texture, weight) for weight in (0.0, 0.3)}
-    assert roughness[0.3] > 1.2 * roughness[0.0]
+    roughness = {weight: _played(weight) for weight in (0.0, 0.1)}
+    assert roughness[0.0] < 0.2
+    assert roughness[0.1] > 5 * roughness[0.0]
 
 
-def _played(mels: torch.Tensor, weight: float) -> float:
-    """How much neighbouring cells of the reconstruction differ after a game of some steps."""
+def _played(weight: float) -> float:
+    """How much neighbouring cells of the reconstruction of noise differ after a game of some steps."""
     torch.manual_seed(0)
-    model = tiny("adversarial").train()
-    own = [p for name, p in model.named_parameters() if not name.startswith("discriminator")]
+    model = tiny("adversarial", latent=4).train()
+    own = own_parameters(model)
     players = torch.optim.AdamW(own, lr=5e-3), torch.optim.AdamW(model.discriminator.parameters(), lr=5e-3)
-    for _ in range(60):
+    for _ in range(50):
+        mels = torch.randn(8, N_MELS, 32)
         out = model(mels)
         players[0].zero_grad()
         ((out["mel"] - mels).square().mean() + weight * out["adversarial"]).backward()
+        torch.nn.utils.clip_grad_norm_(own, 1.0)
         players[0].step()
         players[1].zero_grad()
         model.discriminator_loss(out["mel"].detach(), mels).backward()
         players[1].step()
     with torch.inference_mode():
-        return float(model.eval()(mels)["mel"].diff(dim=1).square().mean())
+        return float(model.eval()(torch.randn(8, N_MELS, 32))["mel"].diff(dim=1).square().mean())
 
 
 def test_the_hinge_is_content_where_the_two_are_well_apart(monkeypatch):

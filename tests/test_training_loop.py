@@ -87,12 +87,20 @@ def test_learns_and_says_what_it_did(folder):
     assert checkpoint.mel_config == {"n_mels": N_MELS}
     assert checkpoint.config.n_mels == N_MELS
     assert len(checkpoint.normalisation.mean_db) == N_MELS
-    assert checkpoint.centre.shape == checkpoint.spread.shape == (16,)
-    assert (checkpoint.spread > 0).all()
+    assert checkpoint.reading.dim == checkpoint.dim == result.summary["dim"]
+    assert (checkpoint.reading.spread > 0).all()
 
 
 @pytest.mark.parametrize(
-    "setting", [{"loss": "mae"}, {"contrast_weight": 0.0}, {"contrast": "vicreg"}, {"optimizer": "sgd"}]
+    "setting",
+    [
+        {"loss": "mae"},
+        {"loss": "bce"},
+        {"loss": "spectral_convergence"},
+        {"contrast_weight": 0.0},
+        {"contrast": "vicreg"},
+        {"optimizer": "sgd"},
+    ],
 )
 def test_other_settings_train_too(folder, setting):
     result = train(folder, replace(TINY, max_steps=2, **setting))

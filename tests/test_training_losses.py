@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from volna.training.augment import jitter_gain, mask_bands_and_frames
-from volna.training.losses import CONTRAST, RECONSTRUCTION, barlow_twins, info_nce, vicreg
+from volna.training.losses import CONTRAST, RECONSTRUCTION, barlow_twins, info_nce, spectral_convergence, vicreg
 
 
 @pytest.mark.parametrize("name", RECONSTRUCTION)
@@ -17,7 +17,37 @@ def test_reconstruction_is_zero_at_the_target_and_grows(name):
     target = torch.randn(2, 4, 8)
     loss = RECONSTRUCTION[name]
     assert float(loss(target, target)) == 0.0
-    assert float(loss(target + 0.5, target)) == pytest.approx(0.25 if name == "mse" else 0.5)
+    assert 0 < float(loss(target + 0.5, target)) < float(loss(target + 1.0, target))
+
+
+@pytest.mark.parametrize("name", RECONSTRUCTION)
+@pytest.mark.parametrize("offset", [1.0, -1.0, 0.0])
+def test_reconstruction_pulls_towards_the_target_and_is_at_rest_there(name, offset):
+    target = torch.randn(2, 4, 8)
+    made = (target + offset).requires_grad_()
+    RECONSTRUCTION[name](made, target).backward()
+    assert made.grad is not None
+    pull = made.grad * (made.grad.abs() > 1e-8)
+    assert torch.equal(pull.sign(), torch.full_like(target, offset).sign())
+
+
+def test_reconstruction_against_its_definition():
+    target, made = torch.randn(2, 4, 8), torch.randn(2, 4, 8)
+    x, y = target.numpy(), made.numpy()
+    relative = [np.linalg.norm(b - a) / np.linalg.norm(a) for a, b in zip(x, y, strict=True)]
+    p, q = 1 / (1 + np.exp(-x)), 1 / (1 + np.exp(-y))
+    divergence = p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))
+    expected = {"mse": np.mean((x - y) ** 2), "mae": np.mean(np.abs(x - y))}
+    expected |= {"spectral_convergence": np.mean(relative), "bce": np.mean(divergence)}
+    assert {name: float(loss(made, target)) for name, loss in RECONSTRUCTION.items()} == pytest.approx(
+        expected, rel=1e-4
+    )
+
+
+def test_predicting_the_mean_has_a_spectral_convergence_of_one():
+    target = torch.randn(3, 4, 8)
+    assert float(spectral_convergence(torch.zeros_like(target), target)) == pytest.approx(1.0)
+    assert float(spectral_convergence(torch.zeros(3, 4, 8), torch.zeros(3, 4, 8))) == 0.0
 
 
 @pytest.mark.parametrize("name", CONTRAST)

@@ -70,7 +70,7 @@ def fitted(name: str, mels: torch.Tensor, n_steps: int, weight: float = 0.01, **
 @functools.cache
 def learnt(name: str) -> Any:
     """One model an architecture, fitted once for all tests that only look."""
-    return fitted(name, sounds(48), 80)
+    return fitted(name, sounds(32), 60)
 
 
 def error(model: Any, mels: torch.Tensor) -> float:

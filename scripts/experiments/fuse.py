@@ -1,6 +1,6 @@
 """Join the autoencoder with the descriptors, correct hubs, and print the tables of ``docs/embedding.md``.
 
-    python scripts/experiments/fuse.py --work /tmp/volna_experiments --runs long_soft
+    python scripts/experiments/fuse.py --work /tmp/volna_experiments --runs kept
 
 Needs ``prepare.py``, ``describe.py --copies`` and ``train_variants.py --full`` to have run. Every number of a learned
 row is the mean over the seeds found; every interval is a paired bootstrap over artists of the scores of each query,
@@ -265,10 +265,37 @@ def _paired_share(vectors: np.ndarray, labels: np.ndarray, n: int) -> float:
     return float(np.mean(labels[np.argmax(similarity, 1)] == labels[:n]))
 
 
+def overlaps(rows: list[dict[str, str]], column: str) -> np.ndarray:
+    """Cosine between the idf-weighted tags of all clips; tags of fewer than three clips are left out."""
+    sets = [set(row[column].split("|")) for row in rows]
+    flags = np.array([[tag in own for tag in sorted(set().union(*sets))] for own in sets], float)
+    flags = flags[:, flags.sum(0) >= 3]
+    weighted = unit(flags * np.log(len(flags) / flags.sum(0)))
+    return weighted @ weighted.T
+
+
+def table_of_tags(work: Path, lib: Library, runs: list[Run]) -> None:
+    """The second yardstick: how much of the query's tags the first ten share, the query's artist left out."""
+    rows = [row for name in SETS for row in load_rows(work, name)]
+    d = unit(standardise(descriptors(work), clip=4.0) * DESCRIPTOR_WEIGHTS)
+    same = lib.artist[:, None] == lib.artist[None, :]
+    for column in ("moods", "genres"):
+        shared = overlaps(rows, column)
+
+        def score(vectors: np.ndarray, shared: np.ndarray = shared) -> np.ndarray:
+            top = np.argsort(np.where(same, np.inf, -vectors @ vectors.T), 1)[:, :10]
+            return np.take_along_axis(shared, top, 1).mean(1)
+
+        alone = score(d)
+        both = np.mean([score(join({"d": d, "a": block(run.raw())}, {"d": 1.0, "a": WEIGHT})) for run in runs], 0)
+        told = "{:+.4f} [{:+.4f}, {:+.4f}]".format(*paired(both, alone, lib.artist))
+        print(f"{column}: descriptors {alone.mean():.4f} both {both.mean():.4f} {told}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("/tmp/volna_experiments"))
-    parser.add_argument("--runs", default="long_soft", help="the variant whose runs are joined")
+    parser.add_argument("--runs", default="kept", help="the variant whose runs are joined")
     parser.add_argument("--layer", default="z_mean", help="which pooling of the runs (z_mean, h_mean, z_std ...)")
     parser.add_argument("--weights", nargs="+", type=float, default=[0.3, 0.5, 0.6, 0.7, 1.0])
     options = parser.parse_args()
@@ -278,6 +305,8 @@ def main() -> None:
     table_of_fusion(options.work, lib, runs, options.weights)
     print("-- the weight of the autoencoder, by cross-fitting over artists")
     table_of_choice(options.work, lib, runs)
+    print("-- tags")
+    table_of_tags(options.work, lib, runs)
     full = [run for run in runs if "instruments/z_mean" in run.values]
     print("-- other sounds")
     table_of_sounds(options.work, full)

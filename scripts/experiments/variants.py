@@ -64,14 +64,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "r_floor50": {**QUICK, "remove_mean": 1.0, "floor": 50.0},
     "long_predict": {**LONG, "predict": 1.0},
     "long_predict_removed": {**LONG, "predict": 1.0, "remove_mean": 1.0},
-    # What the package takes over:
     "long_soft": {**LONG, "objective": "soft", "soft": 0.25, "remove_mean": 0.75},
     "long_soft64": {**LONG, "objective": "soft", "batch": 64},
     "long_soft_wide": {**LONG, "objective": "soft", "soft": 0.25, "channels": (24, 48, 96, 128, 192)},
     "long": LONG,  # own track right, every other wrong
     "long_removed": {**LONG, "remove_mean": 0.75},
     "long_soft_half": {**LONG, "objective": "soft", "soft": 0.25},
-    "b_soft_removed": {**BETTER, "objective": "soft", "soft": 0.25, "remove_mean": 0.75},
+    "removed": {**BETTER, "remove_mean": 0.75},
+    "kept": {**BETTER, "objective": "soft", "soft": 0.25, "remove_mean": 0.75},  # what the package takes over
     "long_soft800": {**LONG, "objective": "soft", "soft": 0.25, "remove_mean": 0.75, "steps": 800},
     "long_soft4": {**LONG, "objective": "soft", "soft": 0.4, "remove_mean": 0.75},
 }

@@ -31,7 +31,12 @@ LEVEL_LINES = ((GREEN, "-."), (BLACK, ":"))
 TICKS_HZ = (100, 250, 500, 1000, 2000, 4000, 8000, 16000)
 DOTS_PER_INCH = 120
 LOUDEST_SHARE = 99.5  # percentile of the cells that the colours span
-LOSSES = {"mse": "mean squared error", "mae": "mean absolute error"}
+LOSSES = {
+    "mse": "mean squared error",
+    "mae": "mean absolute error",
+    "bce": "binary cross-entropy",
+    "spectral_convergence": "spectral convergence",
+}
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ def draw_training_curve(
     file
         Where the PNG goes: a path, replaced where it exists, or a binary file.
     loss
-        ``"mse"`` or ``"mae"`` for the name of the axis; any other is written as it is.
+        A key of the losses of training, for the name of the axis; any other is written as it is.
     baselines
         Losses to draw as level lines, by name.
 
@@ -88,11 +93,12 @@ def draw_training_curve(
     for (name, value), (colour, dashes) in zip((baselines or {}).items(), cycle(LEVEL_LINES), strict=False):
         axes.axhline(value, color=colour, linestyle=dashes, linewidth=1, label=f"{name}, held out")
     axes.set_xlabel("step")
-    axes.set_ylabel(f"{LOSSES.get(loss, loss)} per cell\n(1 = spread of the input)")
+    unit = " per cell\n(1 = spread of the input)" if loss in ("mse", "mae") else ""
+    axes.set_ylabel(f"{LOSSES.get(loss, loss)}{unit}")
     axes.set_title(_plain(title), fontsize=10)
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     _save(figure, file)
 
 

@@ -32,7 +32,7 @@ __all__ = [
 
 SEGMENTS = ("spread", "start", "middle", "end")
 SPACES = ("autoencoder", "descriptors", "both")
-LOSSES = ("mse", "mae")
+LOSSES = ("mse", "mae", "bce", "spectral_convergence")
 OPTIMIZERS = ("adamw", "adam", "sgd", "rmsprop")
 PRESETS = ("tiny", "small", "gpu")
 

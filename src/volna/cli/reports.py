@@ -174,10 +174,8 @@ def _figure(value: Any) -> str:
 
 
 def failure_lines(failures: Sequence[Failure]) -> list[str]:
-    """The first files that could not be used, each with its reason, and how many more there are."""
-    lines = [f"failed: {failure.path}: {failure.reason}" for failure in failures[:FAILURES_SHOWN]]
-    more = len(failures) - FAILURES_SHOWN
-    return [*lines, f"and {more} more; --json lists all"] if more > 0 else lines
+    """Every file that could not be used, with its reason: no library remembers them."""
+    return [f"failed: {failure.path}: {failure.reason}" for failure in failures]
 
 
 def embed_report(summary: EmbedSummary) -> list[str]:

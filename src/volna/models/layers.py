@@ -36,7 +36,7 @@ __all__ = [
 Array = NDArray[np.float32]
 
 TOP_DB = 55.0  # what lies further below a track's loudest cell is residue of the codec; 80 ranks worse
-BAND_MEAN_SHARE = 0.5  # of each window's band means that is taken out; 0 and 1 rank worse
+BAND_MEAN_SHARE = 0.75  # of each window's band means that is taken out; 0 and 1 rank worse
 _EPSILON = 1e-5  # under the root of the spread, so that its gradient stays finite on a constant latent
 
 
@@ -53,8 +53,8 @@ class Normalisation:
     std_db
         Spread over all cells of the training tracks around ``mean_db``, in dB, > 0.
     band_mean_share
-        Share of a window's own band means that is taken out: half the colour of a recording is its microphone and its
-        master, the other half is its instruments.
+        Share of a window's own band means that is taken out: most of the colour of a recording is its microphone and
+        its master, the rest is its instruments.
     """
 
     top_db: float = TOP_DB

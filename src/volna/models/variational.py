@@ -79,7 +79,8 @@ class VariationalAutoencoder(ConvAutoencoder):
         """``n`` conditioned log-mels that nobody played, ``(n, n_mels, n_frames)``, from latents drawn at random."""
         columns = -(-n_frames // self.stride)
         generator = torch.Generator().manual_seed(seed)
-        return self.decode(torch.randn(n, self.config.latent, columns, generator=generator), n_frames)
+        latent = torch.randn(n, self.config.latent, columns, generator=generator)
+        return self.decode(latent.to(self.fold.weight), n_frames)
 
     @torch.no_grad()
     def interpolate(self, first: Tensor, second: Tensor, n: int) -> Tensor:

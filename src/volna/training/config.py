@@ -27,7 +27,8 @@ class TrainConfig:
 
     ``max_steps`` and ``time_budget_s``: whichever comes first. With ``time_budget_s=None`` the result depends on the
     seed and the data alone. ``patience`` counts validations without a better loss. ``mask_bands`` and ``mask_frames``
-    are the widest masks; ``contrast_weight=0`` leaves the contrast out.
+    are the widest masks; ``contrast_weight=0`` leaves the contrast out. ``softness`` divides the cosines of the rows
+    that a training is given (see `volna.training.loop.train`) before they become soft targets; 0 for hard ones.
 
     ``loss_weights`` weigh what a model names beside the reconstruction, over :data:`LOSS_WEIGHTS`; a name in neither
     weighs 1. They rise from 0 along a line over the first ``loss_warm_up`` of the training. A loss of weight 0 is left
@@ -53,6 +54,7 @@ class TrainConfig:
     contrast: str = "info_nce"
     contrast_weight: float = 1.0
     temperature: float = 0.1
+    softness: float = 0.25
     loss_weights: Mapping[str, float] = field(default_factory=dict)
     loss_warm_up: float = 0.3
     val_every: int = 50

@@ -26,7 +26,17 @@ from safetensors.numpy import save as save_arrays
 
 from volna.errors import InputError, ModelError
 
-__all__ = ["MelCache", "Track", "batches", "draw_pairs", "scan_tracks", "split_tracks", "tile_frames", "write_whole"]
+__all__ = [
+    "MelCache",
+    "Track",
+    "batches",
+    "draw_pairs",
+    "scan_tracks",
+    "split_tracks",
+    "tile_frames",
+    "tracks_of_step",
+    "write_whole",
+]
 
 N_FRAMES = 128  # of a training window: 3.2 s at 40 frames a second
 MAX_BYTES = 1_000_000_000
@@ -250,17 +260,21 @@ def batches(
     The batch of step ``s`` is the same whether the iterator began at 0 or, with ``first_step``, at ``s``. Fewer tracks
     than ``batch_size`` make smaller batches.
     """
-    size = min(batch_size, len(tracks))
-    if not size:
+    if not tracks:
         raise ModelError("expected at least one track to train on, got none")
-    n_steps = len(tracks) // size  # of an epoch; the few left over differ from one epoch to the next
     step = first_step
     while True:
-        epoch, place = divmod(step, n_steps)
-        order = np.random.default_rng([seed, 1, epoch]).permutation(len(tracks))
-        chosen = [tracks[i] for i in order[place * size : (place + 1) * size]]
+        chosen = [tracks[i] for i in tracks_of_step(len(tracks), batch_size, seed, step)]
         yield draw_pairs(cache, chosen, np.random.default_rng([seed, 2, step]), n_frames=n_frames)
         step += 1
+
+
+def tracks_of_step(n_tracks: int, batch_size: int, seed: int, step: int) -> NDArray[np.int64]:
+    """Which tracks the batch of a step holds, int64 ``(min(batch_size, n_tracks),)``."""
+    size = min(batch_size, n_tracks)
+    epoch, place = divmod(step, n_tracks // size)  # the few left over differ from one epoch to the next
+    order = np.random.default_rng([seed, 1, epoch]).permutation(n_tracks)
+    return order[place * size : (place + 1) * size]
 
 
 def _draw(

@@ -22,14 +22,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from volna.errors import InputError
 from volna.models.checkpoint import build
 from volna.models.pca import PcaAutoencoder, PcaConfig, fit_pca
 from volna.training.config import TrainConfig, check, plain
-from volna.training.dataset import MelCache, batches
+from volna.training.dataset import MelCache, batches, tracks_of_step
 from volna.training.losses import RECONSTRUCTION
 from volna.training.report import Clock, Data, conditioned, finish, prepare, reconstruction_loss
 from volna.training.state import TrainingState, load_state, new_state, remember_best, save_state
@@ -60,6 +62,7 @@ def train(
     *,
     mel_config: Mapping[str, Any] | None = None,
     groups: Mapping[str, str] | None = None,
+    rows: Mapping[str, NDArray[np.float32]] | None = None,
     resume_from: str | Path | None = None,
     progress: Callable[[dict[str, Any]], None] | None = None,
 ) -> TrainResult:
@@ -75,6 +78,9 @@ def train(
         How the log-mels were made, kept in the checkpoint.
     groups
         Group (artist) of each key: no group is both trained on and validated.
+    rows
+        A row of length 1 for each key, such as its standardised descriptors: their cosines soften the targets of the
+        contrast, which then learns what recordings have in common instead of telling them apart. Hard where missing.
     resume_from
         A state file of an interrupted training. One that is missing, damaged or of other settings or tracks is left
         aside and the training begins anew; ``summary["resumed"]`` tells.
@@ -88,7 +94,7 @@ def train(
     ModelError
         No usable track in the cache, or the loss stays not finite.
     """
-    steps = train_steps(cache_folder, config, mel_config=mel_config, groups=groups, resume_from=resume_from)
+    steps = train_steps(cache_folder, config, mel_config=mel_config, groups=groups, rows=rows, resume_from=resume_from)
     while True:
         try:
             event = next(steps)
@@ -102,7 +108,7 @@ def train_task(settings: Mapping[str, Any]) -> Generator[tuple[str, dict[str, An
     """:func:`train` for a child process: yields ``("progress", event)`` and returns the result as a dict.
 
     ``settings``: ``cache_folder``, and optionally ``config`` (a dict of :class:`TrainConfig`), ``mel_config``,
-    ``groups`` and ``resume`` (default true: take up the state in the folder where it fits).
+    ``groups``, ``rows`` and ``resume`` (default true: take up the state in the folder where it fits).
     """
     try:
         config = TrainConfig(**settings.get("config", {}))
@@ -114,6 +120,7 @@ def train_task(settings: Mapping[str, Any]) -> Generator[tuple[str, dict[str, An
         config,
         mel_config=settings.get("mel_config"),
         groups=settings.get("groups"),
+        rows=settings.get("rows"),
         resume_from=folder / STATE_NAME if settings.get("resume", True) else None,
     )
     while True:
@@ -130,6 +137,7 @@ def train_steps(
     *,
     mel_config: Mapping[str, Any] | None = None,
     groups: Mapping[str, str] | None = None,
+    rows: Mapping[str, NDArray[np.float32]] | None = None,
     resume_from: str | Path | None = None,
 ) -> Generator[dict[str, Any], None, TrainResult]:
     """:func:`train` as a generator of its progress events, which returns the result."""
@@ -138,7 +146,7 @@ def train_steps(
     before = torch.get_num_threads(), torch.get_rng_state()
     torch.set_num_threads(config.n_threads or before[0])
     try:
-        return (yield from _run(MelCache(cache_folder), config, dict(mel_config or {}), groups, resume_from))
+        return (yield from _run(MelCache(cache_folder), config, dict(mel_config or {}), groups, rows, resume_from))
     finally:
         torch.set_num_threads(before[0])
         torch.set_rng_state(before[1])
@@ -149,6 +157,7 @@ def _run(
     config: TrainConfig,
     mel_config: dict[str, Any],
     groups: Mapping[str, str] | None,
+    rows: Mapping[str, NDArray[np.float32]] | None,
     resume_from: str | Path | None,
 ) -> Generator[dict[str, Any], None, TrainResult]:
     started = time.perf_counter()
@@ -166,11 +175,14 @@ def _run(
     n_before, first_s = state.step, clock.seconds()
 
     size = {"batch_size": config.batch_size, "n_frames": config.n_frames}
+    alike = _rows_of(data, rows)
     draws = batches(cache, data.training, **size, seed=config.seed, first_step=n_before)
     while (stopped := _why_stop(state, config, clock)) is None:
         done = _done(state, config, clock)
         rate = config.lr * state.rate_scale * _schedule(done, config.warm_up)
-        take_step(state, next(draws), data.normalisation, config, rate, done)
+        chosen = tracks_of_step(len(data.training), config.batch_size, config.seed, state.step)
+        of_batch = None if alike is None else alike[chosen]
+        take_step(state, next(draws), data.normalisation, config, rate, done, of_batch)
         state.seconds = clock.seconds()
         if state.step % config.val_every == 0 or state.step == config.max_steps:
             _validate(state, data.held_out, config, rate)
@@ -188,6 +200,13 @@ def _run(
     used |= {"steps": state.step, "val_loss": val_loss, "config": plain(config)}
     checkpoint, summary = finish(state.average, pca, data, mel_config, RECONSTRUCTION[config.loss], clock, used)
     return TrainResult(checkpoint, state.history, summary)
+
+
+def _rows_of(data: Data, rows: Mapping[str, NDArray[np.float32]] | None) -> NDArray[np.float32] | None:
+    """The rows of the training tracks, in their order; None unless every one of them has one."""
+    if not rows or any(track.key not in rows for track in data.training):
+        return None
+    return np.stack([rows[track.key] for track in data.training]).astype(np.float32)
 
 
 def _closed_form(

@@ -56,7 +56,7 @@ def spectral_convergence(predicted: Tensor, target: Tensor) -> Tensor:
     return (sizes[0] / sizes[1].clamp(min=_EPSILON)).mean()
 
 
-def info_nce(first: Tensor, second: Tensor, temperature: float = 0.1) -> Tensor:
+def info_nce(first: Tensor, second: Tensor, temperature: float = 0.1, wanted: Tensor | None = None) -> Tensor:
     """Each row of ``first`` must recognise its own row of ``second`` among all rows of the batch, and back.
 
     Parameters
@@ -65,6 +65,9 @@ def info_nce(first: Tensor, second: Tensor, temperature: float = 0.1) -> Tensor:
         ``(B, D)``, projections of two places of the same tracks. With ``B == 1`` there is nothing to tell apart: 0.
     temperature
         Divides the cosines, > 0.
+    wanted
+        How much each row should take each other for its own, ``(B, B)``, rows that sum to 1: soft targets, for tracks
+        that are alike. Only its own, where it is not given.
 
     Notes
     -----
@@ -76,19 +79,19 @@ def info_nce(first: Tensor, second: Tensor, temperature: float = 0.1) -> Tensor:
     0.0001
     """
     cosines = F.normalize(first, dim=1) @ F.normalize(second, dim=1).T / temperature  # (B, B)
-    own = torch.arange(len(cosines), device=cosines.device)
+    own = torch.arange(len(cosines), device=cosines.device) if wanted is None else wanted
     return (F.cross_entropy(cosines, own) + F.cross_entropy(cosines.T, own)) / 2
 
 
-def vicreg(first: Tensor, second: Tensor, temperature: float = 0.1) -> Tensor:
-    """Variance, invariance, covariance of Bardes et al. (2022), divided by 25; ``temperature`` is not used."""
+def vicreg(first: Tensor, second: Tensor, temperature: float = 0.1, wanted: Tensor | None = None) -> Tensor:
+    """Variance, invariance, covariance of Bardes et al. (2022), divided by 25; only the rows are used."""
     variance = torch.stack([F.relu(1 - (z.var(dim=0) + 1e-4).sqrt()).mean() for z in (first, second)]).sum() / 2
     covariance = _off_diagonal(_covariance(first)).square().sum() + _off_diagonal(_covariance(second)).square().sum()
     return F.mse_loss(first, second) + variance + covariance / first.shape[1] / 25
 
 
-def barlow_twins(first: Tensor, second: Tensor, temperature: float = 0.1) -> Tensor:
-    """Correlation between the two places towards the identity (Zbontar et al., 2021), per element."""
+def barlow_twins(first: Tensor, second: Tensor, temperature: float = 0.1, wanted: Tensor | None = None) -> Tensor:
+    """Correlation between the two places towards the identity (Zbontar et al., 2021), per element; rows only."""
     scaled = [(z - z.mean(dim=0)) / (z.std(dim=0) + 1e-4) for z in (first, second)]
     correlation = scaled[0].T @ scaled[1] / len(first)  # (D, D)
     off_diagonal = _off_diagonal(correlation).square().sum()
@@ -110,7 +113,7 @@ RECONSTRUCTION: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "bce": bce,
     "spectral_convergence": spectral_convergence,
 }
-CONTRAST: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
+CONTRAST: dict[str, Callable[[Tensor, Tensor, float, Tensor | None], Tensor]] = {
     "info_nce": info_nce,
     "vicreg": vicreg,
     "barlow_twins": barlow_twins,

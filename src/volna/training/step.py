@@ -30,8 +30,12 @@ def take_step(
     config: TrainConfig,
     rate: float,
     done: float,
+    rows: NDArray[np.float32] | None = None,
 ) -> None:
-    """One step on pairs ``(B, 2, n_mels, T)`` in dB relative to the level, ``done`` of the training behind."""
+    """One step on pairs ``(B, 2, n_mels, T)`` in dB relative to the level, ``done`` of the training behind.
+
+    ``rows`` ``(B, d)``, of length 1, say how alike the tracks of the batch are.
+    """
     torch.manual_seed(config.seed * 1_000_003 + state.step)  # for models that draw noise
     rng = np.random.default_rng([config.seed, 3, state.step])
     clean = scale(np.concatenate([pairs[:, 0], pairs[:, 1]]), normalisation)
@@ -45,7 +49,7 @@ def take_step(
     state.optimizer.zero_grad(set_to_none=True)
     out = state.model(torch.from_numpy(seen))
     reconstruction = RECONSTRUCTION[config.loss](out["mel"], target)
-    loss = _add_others(reconstruction, out, state, config, done)
+    loss = _add_others(reconstruction, out, state, config, done, _wanted(rows, config))
     torch.autograd.backward(loss)
     length = torch.nn.utils.clip_grad_norm_(own_parameters(state.model), config.clip)
 
@@ -60,11 +64,28 @@ def take_step(
         _undo(state, buffers)
 
 
-def _add_others(loss: Tensor, out: dict[str, Tensor], state: TrainingState, config: TrainConfig, done: float) -> Tensor:
+def _wanted(rows: NDArray[np.float32] | None, config: TrainConfig) -> Tensor | None:
+    """Soft targets of the contrast, ``(B, B)``: a track that sounds like another may be taken for it now and then.
+
+    Told that every other track is wrong, a network learns to recognise recordings; this way it learns what they share.
+    """
+    if rows is None or not config.softness:
+        return None
+    return torch.softmax(torch.from_numpy(rows @ rows.T) / config.softness, dim=1)
+
+
+def _add_others(
+    loss: Tensor,
+    out: dict[str, Tensor],
+    state: TrainingState,
+    config: TrainConfig,
+    done: float,
+    wanted: Tensor | None,
+) -> Tensor:
     """The contrast where the model has a head for it, and every loss that it names."""
     if config.contrast_weight and hasattr(state.model, "project"):
         first, second = state.model.project(out["latent"]).chunk(2)
-        loss = loss + config.contrast_weight * CONTRAST[config.contrast](first, second, config.temperature)
+        loss = loss + config.contrast_weight * CONTRAST[config.contrast](first, second, config.temperature, wanted)
     for name in sorted(out.keys() - {"mel", "latent"}):
         state.named.setdefault(name, []).append(float(out[name].detach()))
         if weight := config.weight(name, done):

@@ -183,10 +183,11 @@ def _source(model: str | Path | None, by: str | None, library: str | Path | None
 
 
 def _source_of_library(by: str | None, library: str | Path | None) -> _Source:
-    if library is None and not library_path(None).exists():
+    if not library_path(library).exists():
         if by == "autoencoder":
             raise ModelError("there is no library with a model; name one with --model FILE (volna train makes one)")
-        return _Source("descriptors")
+        notes = (f"by descriptors: there is no library at {library_path(library)}",) if library and not by else ()
+        return _Source("descriptors", notes=notes)
     with open_library(library) as catalogue:
         segment = catalogue.get_setting("segment") or "spread"
         active = None if by == "descriptors" else catalogue.active_model()

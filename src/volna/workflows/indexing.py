@@ -14,7 +14,6 @@ trained on it (`volna.workflows.learning`), and all the others are analysed and 
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -344,7 +343,7 @@ def _analyse_rest(run: AnalysisRun, files: Sequence[FoundFile]) -> None:
     if model is not None:
         if not model.active or len(catalogue.missing(model.id)):
             learning.complete_space(catalogue, model.id, folder, run.segment, run.n_jobs, run.progress)
-        shutil.rmtree(folder, ignore_errors=True)
+        learning.clear_cache(catalogue)
         run.summary.model = model.id
 
 

@@ -20,16 +20,18 @@ from typing import Any
 import numpy as np
 
 from volna.errors import InputError, LibraryError, ModelError
-from volna.features.recipe import ANALYSIS
+from volna.features.recipe import ANALYSIS, FEATURES_VERSION
 from volna.library.store import Catalogue
 from volna.pool import Pool, Task, default_jobs
-from volna.workflows.common import TIMEOUT_S, Progress, keep_model, open_library, silent
+from volna.vectors import Standardiser
+from volna.workflows.common import TIMEOUT_S, Progress, keep_model, open_library, silent, space_settings
 
 __all__ = [
     "PRESETS",
     "SAMPLE_TRACKS",
     "THRESHOLD_TRACKS",
     "cache_folder",
+    "clear_cache",
     "complete_space",
     "draw_sample",
     "fit",
@@ -46,15 +48,35 @@ CHUNK_TRACKS = 64
 CHOICES = {"model": "conv", "latent": None, "loss": "mse", "optimizer": "adamw", "preset": "small"}  # by default
 # What a preset changes in the training's settings; sizes that an architecture does not have are left out of it.
 PRESETS: dict[str, dict[str, Any]] = {
-    "tiny": {"model_config": {"channels": (8, 12, 16, 24), "latent": 16}, "max_steps": 100, "val_every": 20},
+    "tiny": {
+        "model_config": {"channels": (8, 12, 16, 24), "width": 32, "depth": 1, "latent": 16},
+        "max_steps": 100,
+        "val_every": 20,
+    },
     "small": {},
-    "gpu": {"model_config": {"channels": (32, 64, 128, 192, 256)}, "batch_size": 64, "max_steps": 4000},
+    "gpu": {
+        "model_config": {"channels": (32, 64, 128, 192, 256), "width": 256, "depth": 6},
+        "batch_size": 64,
+        "max_steps": 4000,
+    },
 }
 
 
 def cache_folder(catalogue: Catalogue) -> Path:
-    """Where log-mels wait between analysis and training: a folder beside the library, at most 1 GB, for a while."""
-    return catalogue.path.with_name(catalogue.path.name + "-cache")
+    """Where log-mels wait between analysis and training: a folder beside the library, at most 1 GB, for a while.
+
+    Each version of the features has its own, so that what an interrupted run of an older Volna left is not trained on.
+    """
+    return catalogue.path.with_name(catalogue.path.name + "-cache") / FEATURES_VERSION
+
+
+def clear_cache(catalogue: Catalogue) -> None:
+    """Remove the cached log-mels, unless another run is training on them."""
+    folder = cache_folder(catalogue)
+    if folder.parent.exists():
+        with training_lock(folder) as free:
+            if free:
+                shutil.rmtree(folder.parent, ignore_errors=True)
 
 
 def draw_sample(paths: Iterable[str], n: int, seed: int) -> list[str]:
@@ -96,6 +118,7 @@ def cache_tracks(
 
 
 def training_config(
+    pool: Pool,
     *,
     model: str = "conv",
     latent: int | None = None,
@@ -104,6 +127,8 @@ def training_config(
     preset: str = "small",
 ) -> dict[str, Any]:
     """Settings of `volna.training.loop.TrainConfig` for what was chosen, empty for the defaults.
+
+    A child of `pool` checks them, which knows the architectures: this process never loads torch.
 
     Raises
     ------
@@ -115,8 +140,7 @@ def training_config(
         return {}
     if latent is not None and latent < 1:
         raise InputError(f"expected latent to be at least 1, got {latent}")
-    with Pool(1) as pool:  # a child knows the architectures, this process never loads torch
-        (outcome,) = pool.run([Task("volna.workflows.jobs:training_config", (choices, PRESETS))])
+    (outcome,) = pool.run([Task("volna.workflows.jobs:training_config", (choices, PRESETS))])
     if outcome.reason is not None:
         raise InputError(outcome.reason)
     config: dict[str, Any] = outcome.result
@@ -124,15 +148,17 @@ def training_config(
 
 
 def train_on_cache(
+    pool: Pool,
     folder: Path,
     config: Mapping[str, Any],
     groups: Mapping[str, str],
     *,
+    rows: Mapping[str, np.ndarray] | None = None,
     resume: bool = True,
     go_on: str = "run `volna train` to go on from its last state",
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Train on the log-mels of a folder in a child process; its ``checkpoint`` (bytes), ``history`` and ``summary``.
+    """Train on the log-mels of a folder in a child of `pool`: its ``checkpoint`` (bytes), ``history``, ``summary``.
 
     Raises
     ------
@@ -143,6 +169,7 @@ def train_on_cache(
         "cache_folder": str(folder),
         "mel_config": asdict(ANALYSIS),
         "groups": dict(groups),
+        "rows": rows,
         "config": dict(config),
         "resume": resume,
     }
@@ -153,12 +180,27 @@ def train_on_cache(
         note = ", ".join(f"{name} {value:.3f}" for name, value in losses.items() if value is not None)
         progress("Training", round(1000 * event["fraction"]), 1000, note)
 
-    with Pool(1, n_threads=config["n_threads"]) as pool:
-        (outcome,) = pool.run([Task("volna.training.loop:train_task", (settings,))], report)
+    (outcome,) = pool.run([Task("volna.training.loop:train_task", (settings,))], report)
     if outcome.reason is not None:
         raise ModelError(f"the training stopped: {outcome.reason}; {go_on}")
     result: dict[str, Any] = outcome.result
     return result
+
+
+def descriptor_rows(catalogue: Catalogue, folder: Path) -> dict[str, np.ndarray]:
+    """How the cached tracks sound by their descriptors, a row of length 1 for each hash: what softens the contrast."""
+    from volna.training.dataset import MelCache
+
+    tracks = {row.id: row.audio_hash for row in catalogue.tracks()}
+    ids, raw = catalogue.vectors(catalogue.descriptor_space)
+    cached = set(MelCache(folder).keys())
+    places = [place for place, track_id in enumerate(ids.tolist()) if tracks.get(track_id) in cached]
+    if not places:
+        return {}
+    settings = space_settings(catalogue)
+    prior, weights = settings.priors.get("descriptors"), settings.weights.get("descriptors")
+    rows = Standardiser.fit(raw[places], prior=prior, weights=weights).rows(raw[places])
+    return {tracks[int(ids[place])]: row for place, row in zip(places, rows, strict=True)}
 
 
 def fit(
@@ -186,7 +228,9 @@ def fit(
     # No artist is both trained on and held out: an album's sound would flatter the validation.
     groups = {row.audio_hash: row.artist for row in catalogue.tracks() if row.artist}
     settings = {**(config or {}), "time_budget_s": time_budget_s, "seed": seed, "n_threads": n_jobs}
-    result = train_on_cache(folder, settings, groups, progress=progress)
+    with Pool(1, n_threads=n_jobs) as pool:
+        rows = descriptor_rows(catalogue, folder)
+        result = train_on_cache(pool, folder, settings, groups, rows=rows, progress=progress)
     checkpoint, summary = result["checkpoint"], result["summary"]
     model_id = hashlib.sha256(checkpoint).hexdigest()[:16]
     keep_model(catalogue, model_id, checkpoint, trained_on=summary["n_tracks"], dim=summary["dim"])
@@ -320,7 +364,8 @@ def train(
     started_s = time.monotonic()
     n_jobs = jobs or default_jobs()
     progress = progress or silent
-    config = training_config(model=model, latent=latent, loss=loss, optimizer=optimizer, preset=preset)
+    with Pool(1) as pool:
+        config = training_config(pool, model=model, latent=latent, loss=loss, optimizer=optimizer, preset=preset)
     with open_library(library) as catalogue:
         segment = catalogue.get_setting("segment") or "spread"
         folder = cache_folder(catalogue)
@@ -342,5 +387,5 @@ def train(
                 config=config,
             )
             n_failed = complete_space(catalogue, model_id, folder, segment, n_jobs, progress)
-            shutil.rmtree(folder, ignore_errors=True)
+        clear_cache(catalogue)
     return summary | {"id": model_id, "not_embedded": n_failed, "seconds": round(time.monotonic() - started_s, 1)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import os
@@ -195,12 +196,12 @@ def train_folder(
         An architecture, a key of `volna.models.MODELS`.
     latent : int, optional
         Numbers per latent; 64 by default, 16 in the preset "tiny".
-    loss : {"mse", "mae"}
+    loss : {"mse", "mae", "bce", "spectral_convergence"}
         Of the reconstruction.
     optimizer : {"adamw", "adam", "sgd", "rmsprop"}
         With the learning rate of adamw.
     preset : {"small", "tiny", "gpu"}
-        Size and length: the default; a quick try; four times the channels' work and five times the steps.
+        Size and length: the default; a quick try; a larger model for more steps, for a machine with much more to give.
     train_time_s : float
         Seconds of training at most.
     resume : bool
@@ -239,25 +240,28 @@ def train_folder(
     if device not in DEVICES:
         raise InputError(f"expected device to be one of {', '.join(DEVICES)} (there is no other yet), got {device!r}")
     check_free(target, force=force or resume)
-    config = learning.training_config(model=model, latent=latent, loss=loss, optimizer=optimizer, preset=preset)
-    config |= {"time_budget_s": train_time_s, "seed": seed, "n_threads": n_jobs}
     cache = target.with_name(target.name + ".work") / FEATURES_VERSION
-    with learning.training_lock(cache) as free:
-        if not free:
+    with Pool(1, n_threads=n_jobs) as pool, contextlib.ExitStack() as held:  # one child for all that needs torch
+        config = learning.training_config(
+            pool, model=model, latent=latent, loss=loss, optimizer=optimizer, preset=preset
+        )
+        if not held.enter_context(learning.training_lock(cache)):
             raise ModelError(f"{cache.parent}: another run is training there; wait for it to end")
+        sounds = _hear(folder, cache, seed, n_jobs, progress)
         if not resume:
             for state in cache.glob("*.state"):
                 state.unlink()
-        sounds = _hear(folder, cache, seed, n_jobs, progress)
+        config |= {"time_budget_s": train_time_s, "seed": seed, "n_threads": n_jobs}
+        go_on = "--resume goes on from its last state"
         result = learning.train_on_cache(
-            cache, config, sounds.groups, resume=resume, go_on="--resume goes on from its last state", progress=progress
+            pool, cache, config, sounds.groups, resume=resume, go_on=go_on, progress=progress
         )
         checkpoint, summary = result["checkpoint"], result["summary"]
         with new_file(target, force=True) as file:
             file.write(checkpoint)
         notes = ["nothing to resume: no earlier training of these settings and sounds is kept beside the output"]
         notes = notes if resume and not summary["resumed"] and result["history"] else []
-        pictures = _draw(result, target, cache, sounds, notes)
+        pictures = _draw(pool, result, target, cache, sounds, notes)
     return summary | {
         "output": str(target),
         "id": hashlib.sha256(checkpoint).hexdigest()[:16],
@@ -335,7 +339,9 @@ def _count(sounds: _Sounds, path: str, heard: Any) -> None:
         sounds.groups[heard.audio_hash] = artist
 
 
-def _draw(result: Mapping[str, Any], target: Path, cache_folder: Path, sounds: _Sounds, notes: list[str]) -> list[str]:
+def _draw(
+    pool: Pool, result: Mapping[str, Any], target: Path, cache_folder: Path, sounds: _Sounds, notes: list[str]
+) -> list[str]:
     """The pictures beside the checkpoint; their paths."""
     if not plots.can_draw():
         notes.append("no pictures: they need matplotlib (pip install 'volna[plots]')")
@@ -350,8 +356,7 @@ def _draw(result: Mapping[str, Any], target: Path, cache_folder: Path, sounds: _
         with new_file(drawn[-1], force=True) as file:
             plots.draw_training_curve(result["history"], file, loss=loss, baselines=finite, title=title)
     arguments = (result["checkpoint"], str(cache_folder), sounds.groups, N_PICTURES, PICTURE_FRAMES)
-    with Pool(1) as pool:
-        (outcome,) = pool.run([Task("volna.workflows.jobs:reconstruct_held_out", arguments)])
+    (outcome,) = pool.run([Task("volna.workflows.jobs:reconstruct_held_out", arguments)])
     if outcome.reason is not None or not outcome.result:
         notes.append(f"no picture of reconstructions: {outcome.reason or 'nothing was held out'}")
         return [str(path) for path in drawn]
