@@ -73,7 +73,7 @@ def compare(name: str, cache: MelCache, heard: dict[str, tuple[str, str]], optio
     settings = {} if name == CONTRAST else {"model": name, **PLAIN}
     config = TrainConfig(
         **settings,
-        model_config={"latent": options.latent} | ({"patch": 16} if name == "pca" else {}),
+        model_config={"latent": options.latent},
         batch_size=options.batch,
         max_steps=options.steps,
         time_budget_s=None,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import runpy
+from argparse import Namespace
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -114,3 +117,15 @@ def test_weights_of_losses_rise_and_can_be_chosen():
     assert TINY.weight("kl", TINY.loss_warm_up / 2) == pytest.approx(LOSS_WEIGHTS["kl"] / 2)
     assert TINY.weight("something new", 1.0) == 1.0
     assert replace(TINY, loss_weights={"kl": 3.0}, loss_warm_up=0.0).weight("kl", 0.0) == 3.0
+
+
+def test_the_comparison_gives_a_row_for_a_model(folder):
+    script = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "compare_models.py"))
+    heard = {f"{i:02}": (f"label {i % 2}", f"artist {i}") for i in range(8)}
+    options = Namespace(latent=4, batch=4, steps=2, seed=0)
+    for name in ("pca", "dense", script["CONTRAST"]):
+        cells = [cell.strip() for cell in script["compare"](name, MelCache(folder), heard, options).split("|")][1:-1]
+        assert cells[0] == name
+        assert float(cells[1]) > 0
+        assert 0 <= float(cells[3]) <= 1
+    assert float(script["compare"]("pca", MelCache(folder), heard, options).split("|")[3]) == 1.0

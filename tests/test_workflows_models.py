@@ -23,6 +23,7 @@ from volna.embedding import Embedder, embed_file, hear, use_model
 from volna.errors import InputError, ModelError, VolnaError
 from volna.features.recipe import ANALYSIS, DESCRIPTOR_NAMES, FEATURES_VERSION
 from volna.library.store import Catalogue
+from volna.models import export
 from volna.pool import Outcome, Pool, _call
 from volna.workflows import embedding_files, files, learning
 from volna.workflows import models as workflow
@@ -208,6 +209,19 @@ def test_every_preset_fits_every_architecture() -> None:
     assert learning.training_config(Pool(1)) == {}  # the default is the training loop's own
 
 
+def test_the_command_line_offers_what_there_is() -> None:
+    from volna.cli import options
+    from volna.models import MODELS
+    from volna.training.losses import RECONSTRUCTION
+    from volna.training.state import OPTIMIZERS
+
+    assert set(options.ARCHITECTURES) == set(MODELS)
+    assert set(options.LOSSES) == set(RECONSTRUCTION)
+    assert set(options.OPTIMIZERS) == set(OPTIMIZERS)
+    assert set(options.PRESETS) == set(learning.PRESETS)
+    assert set(workflow.ONNX_FILES) == set(export.NAMES)
+
+
 # model_show
 
 
@@ -246,8 +260,6 @@ def test_what_is_no_model_is_named(tmp_path: Path) -> None:
 def test_the_export_needs_onnx_and_says_so(
     trained: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from volna.models import export
-
     monkeypatch.setattr(export, "NEEDED", ("onnx_that_is_absent",))
     with pytest.raises(ModelError, match=r"onnx_that_is_absent: pip install 'volna\[onnx\]'"):
         export.export_onnx(trained[0].read_bytes(), tmp_path)

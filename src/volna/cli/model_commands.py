@@ -8,6 +8,7 @@ import click
 
 from volna.cli import reports
 from volna.cli.options import (
+    ARCHITECTURES,
     LOSSES,
     OPTIMIZERS,
     PRESETS,
@@ -27,7 +28,7 @@ __all__ = ["embed", "model", "train"]
 @click.command(short_help="Train an autoencoder on the library, or on a folder of any sounds.")
 @click.argument("folder", required=False)
 @click.option("-o", "--output", metavar="FILE", help="With FOLDER: where the model goes [default: model.safetensors].")
-@click.option("--model", default="conv", show_default=True, metavar="NAME", help="The architecture.")
+@click.option("--model", type=click.Choice(ARCHITECTURES), default="conv", show_default=True, help="The architecture.")
 @click.option("--latent", type=click.IntRange(min=1), metavar="N", help="Numbers per latent [default: 64].")
 @click.option("--loss", type=click.Choice(LOSSES), default="mse", show_default=True, help="Of the reconstruction.")
 @click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="adamw", show_default=True, help="What descends.")

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 __all__ = [
+    "ARCHITECTURES",
     "LOSSES",
     "OPTIMIZERS",
     "PRESETS",
@@ -32,6 +33,7 @@ __all__ = [
 
 SEGMENTS = ("spread", "start", "middle", "end")
 SPACES = ("autoencoder", "descriptors", "both")
+ARCHITECTURES = ("conv", "pca", "dense", "recurrent", "memory", "variational", "denoising", "masked", "adversarial")
 LOSSES = ("mse", "mae", "bce", "spectral_convergence")
 OPTIMIZERS = ("adamw", "adam", "sgd", "rmsprop")
 PRESETS = ("tiny", "small", "gpu")

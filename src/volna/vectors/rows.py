@@ -8,7 +8,7 @@ import numpy as np
 
 __all__ = ["BLOCK_VALUES", "FUSION", "JoinedRows", "join", "nearest", "top_k", "unit_rows"]
 
-FUSION = {"descriptors": 1.0, "autoencoder": 0.5}  # weights of the spaces joined in `both`: docs/embedding.md
+FUSION = {"descriptors": 1.0, "autoencoder": 0.6}  # weights of the spaces joined in `both`: docs/embedding.md
 BLOCK_VALUES = 16_000_000  # similarities held at once: 64 MB of float32
 
 

@@ -176,12 +176,13 @@ def _window_vectors(path: str) -> list[Placed]:
         n = max(1, round(audio.duration_s / WINDOW_S))
         length_s = audio.duration_s / n
         for first in range(0, n, WINDOWS_AT_ONCE):
-            places = [(k * length_s, length_s) for k in range(first, min(first + WINDOWS_AT_ONCE, n))]
-            sounds = audio.decode(audio.read(places), ANALYSIS.sample_rate)
-            for (start_s, _), samples in zip(places, sounds, strict=True):
-                silent = float(np.ptp(samples)) / 2 < 10 ** (SILENCE_DBFS / 20)
+            some = min(WINDOWS_AT_ONCE, n - first)
+            (samples,) = audio.decode(audio.read([(first * length_s, some * length_s)]), ANALYSIS.sample_rate)
+            for k, window in enumerate(np.array_split(samples, some), first):
+                silent = float(np.ptp(window)) / 2 < 10 ** (SILENCE_DBFS / 20)
                 if n == 1 or not silent:
-                    placed.append(Placed(start_s, length_s, _vector_of(recipe.analyse([samples], ANALYSIS))))
+                    vector = _vector_of(recipe.analyse([window], ANALYSIS))
+                    placed.append(Placed(k * length_s, length_s, vector))
     if not placed:
         raise AudioError(f"{path}: holds only silence")
     return placed
