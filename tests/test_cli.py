@@ -218,6 +218,8 @@ def test_train_with_a_folder_makes_a_file(run: Run) -> None:
     assert "holds no audio" in done.err
     assert "holds no audio" not in done.out
     assert run("train", "f").calls[0][1] == ("f", "model.safetensors")
+    failures = json.loads(run("train", "f", "--json").out)["failures"]
+    assert failures == [{"path": "/music/broken.mp3", "reason": "holds no audio"}]
 
 
 def test_train_takes_a_folder_or_a_library(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -323,6 +323,8 @@ def test_a_model_gives_its_vectors(trained: tuple[Path, dict[str, Any]], folder:
 @pytest.mark.usefixtures("inline")
 def test_windows_cover_a_file_and_are_heard_as_files_of_their_own(tmp_path: Path) -> None:
     parts = [sound(seed, 3.0) for seed in (1, 2)]
+    for part in parts:  # or the resampler would ring into the silence beside it
+        part[:800] = part[-800:] = 0
     samples = np.concatenate([parts[0], np.zeros(3 * SAMPLE_RATE, np.float32), parts[1]])
     encode(tmp_path / "long.wav", samples, SAMPLE_RATE)
     encode(tmp_path / "part.wav", parts[1], SAMPLE_RATE)

@@ -71,7 +71,8 @@ def train(folder: str | None, as_json: bool, train_time: float, **options: Any) 
             output = for_folders.pop("output") or "model.safetensors"
             summary = workflows.train_folder(folder, output, **for_folders, **options)
     if as_json:
-        emit_json(summary)
+        failures = {"failures": [vars(failure) for failure in summary["failures"]]} if "failures" in summary else {}
+        emit_json(summary | failures)
     else:
         reports.print_lines(reports.train_report(summary))
     reports.print_notes([*reports.failure_lines(summary.get("failures", [])), *summary.get("notes", [])])

@@ -114,6 +114,11 @@ def _write_graphs(checkpoint: Checkpoint, folder: Path) -> int:
         except Exception as error:  # the exporter has no error of its own for what it cannot translate
             line = (str(error) or type(error).__name__).splitlines()[0]
             raise ModelError(f"the model {checkpoint.architecture!r} cannot be exported to ONNX: {line}") from error
+        if isinstance(program.model.graph.inputs[0].shape[2], int):  # a loop over time that was unrolled
+            raise ModelError(
+                f"the model {checkpoint.architecture!r} cannot be exported to ONNX: "
+                f"its {name.split('.')[0]} would take one length of sound only"
+            )
         opset = int(program.model.opset_imports.get("", 0))
     return opset
 
