@@ -12,8 +12,9 @@ P@10
 size, CPU time
     of the checkpoint, and of training it
 
-The row ``conv, contrast`` is trained as `volna index` does: masked input, and the contrast of two places of a track
-beside the reconstruction. All others reconstruct only, each with the corruption or the losses that it is named for.
+The row ``conv, contrast`` is trained as `volna index` does, but shorter and with hard targets: masked input, and the
+contrast of two places of a track beside the reconstruction. All others reconstruct only, each with the
+corruption or the losses that it is named for.
 """
 
 from __future__ import annotations
