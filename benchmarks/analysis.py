@@ -222,7 +222,7 @@ def compare(paths: list[Path], repeats: int, bliss_python: str | None) -> None:
         if bliss_python:
             bliss_seconds.append(bliss(bliss_python, paths))
     print(f"CPU time per track, one thread, median of {repeats} x {len(paths)} files")
-    ours = show("Volna (without embedding)", runs["Volna"], 0.0)
+    ours = show("Volna, embedding included", runs["Volna"], 0.0)
     show("librosa, one call a descriptor", runs["librosa"], ours)
     if bliss_seconds:
         show("bliss, whole file", [{"analysis": seconds} for seconds in bliss_seconds], ours)

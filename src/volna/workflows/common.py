@@ -104,7 +104,8 @@ def space_settings(catalogue: Catalogue) -> Settings:
         from safetensors.numpy import load  # the statistics alone need no torch
 
         tensors = load(catalogue.model_bytes(model.id))
-        scale = tensors["reading.scale"]
-        priors["autoencoder"] = np.zeros_like(scale), scale
-        weights["autoencoder"] = scale  # so that standardising does not whiten, see volna.models.reading
+        if "reading.scale" in tensors:  # a model without a reading is standardised by the library alone
+            scale = tensors["reading.scale"]
+            priors["autoencoder"] = np.zeros_like(scale), scale
+            weights["autoencoder"] = scale  # so that standardising does not whiten, see volna.models.reading
     return Settings(priors=priors, weights=weights)
