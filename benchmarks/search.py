@@ -27,6 +27,7 @@ from volna.library.index import Index, Settings, index_folder, open_index
 from volna.library.store import Analysed, Catalogue
 from volna.library.tags import Tags
 from volna.vectors import FUSION
+from volna.workflows.common import keep_model
 
 LATENT = 64
 N_CLUSTERS = 400
@@ -38,7 +39,6 @@ import sys, resource
 from pathlib import Path
 from volna.library.index import index_folder, open_index
 from volna.library.store import Catalogue
-from volna.workflows.common import keep_model
 with Catalogue.open(sys.argv[1]) as catalogue:
     names = {"descriptors": catalogue.descriptor_space, "autoencoder": catalogue.active_model().id}
     index = open_index(catalogue, names, index_folder(catalogue.path))
