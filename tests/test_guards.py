@@ -122,7 +122,8 @@ HEAVY = ("torch", "scipy", "sklearn", "matplotlib", "librosa", "av")
         ("import volna.cli", (*HEAVY, "numpy")),
         ("from volna.cli import main; main(['--help'])", (*HEAVY, "numpy")),
         ("from volna.cli import main; main(['similar', '--help'])", (*HEAVY, "numpy")),
-        ("from volna.workflows import similar, wave, journey, status", ("torch", "scipy", "sklearn", "matplotlib")),
+        ("from volna.workflows import similar, wave, journey", (*HEAVY, "soxr")),
+        ("from volna.workflows import status, failures, forget", (*HEAVY, "soxr")),
         ("import volna.library.store, volna.vectors, volna.metrics, volna.tasks.similarity", HEAVY),
     ],
 )

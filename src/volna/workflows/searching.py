@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,8 +18,10 @@ from volna.library.store import Catalogue, TrackRow
 from volna.pool import Pool, Task
 from volna.tasks.similarity import explain, fold_copies
 from volna.workflows.common import TIMEOUT_S, hears_as_now, open_current_index, open_library
-from volna.workflows.jobs import Heard
 from volna.workflows.results import Match, Similar
+
+if TYPE_CHECKING:
+    from volna.workflows.jobs import Heard  # its import loads the decoder, which a search in the library does not need
 
 __all__ = ["Query", "choose_space", "find_query", "match_of", "similar"]
 
