@@ -21,12 +21,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from volna.features.recipe import FEATURES_VERSION
+from volna.features.recipe import DESCRIPTOR_NAMES, FEATURES_VERSION
 from volna.library.scan import compare, walk
 from volna.library.store import Analysed, Catalogue
 from volna.library.tags import from_path
+from volna.workflows.common import keep_model
 
-DIM = 128
+DIM = 64
 BATCH = 1000
 T = TypeVar("T")
 
@@ -49,7 +50,7 @@ def make_library(library: Path, paths: list[Path]) -> None:
     with Catalogue.open(library, create=True) as catalogue:
         catalogue.use_features(FEATURES_VERSION)
         catalogue.set_setting("segment", "spread")
-        catalogue.add_model("benchmark", b"", trained_on=len(paths), dim=DIM)
+        keep_model(catalogue, "benchmark", b"", trained_on=len(paths), dim=DIM)
         catalogue.activate_model("benchmark")
         for start in range(0, len(paths), BATCH):
             rows = [_row(path, rng) for path in paths[start : start + BATCH]]
@@ -67,7 +68,7 @@ def _row(path: Path, rng: np.random.Generator) -> Analysed:
         duration_s=200.0,
         short=False,
         tempo_bpm=120.0,
-        descriptors=rng.random(DIM, dtype=np.float32),
+        descriptors=rng.random(len(DESCRIPTOR_NAMES), dtype=np.float32),
         vector=rng.random(DIM, dtype=np.float32),
     )
 

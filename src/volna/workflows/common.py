@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -101,9 +102,12 @@ def space_settings(catalogue: Catalogue) -> Settings:
         priors["descriptors"], weights["descriptors"] = descriptor_priors(), np.asarray(DESCRIPTOR_WEIGHTS)
     model = catalogue.active_model()
     if model is not None:
-        from safetensors.numpy import load  # the statistics alone need no torch
+        from safetensors import SafetensorError  # the statistics alone need no torch
+        from safetensors.numpy import load
 
-        tensors = load(catalogue.model_bytes(model.id))
+        tensors: dict[str, np.ndarray] = {}
+        with suppress(SafetensorError):  # a damaged model embeds nothing more, but its vectors still answer
+            tensors = load(catalogue.model_bytes(model.id))
         if "reading.scale" in tensors:  # a model without a reading is standardised by the library alone
             scale = tensors["reading.scale"]
             priors["autoencoder"] = np.zeros_like(scale), scale
