@@ -16,8 +16,12 @@ from conftest import SAMPLE_RATE, sound
 import volna
 from volna.audio.encode import encode
 from volna.errors import InputError, LibraryError
+from volna.library.scan import FoundFile
 from volna.library.store import Catalogue
 from volna.workflows import learning
+from volna.workflows.common import silent
+from volna.workflows.indexing import AnalysisRun
+from volna.workflows.results import IndexSummary
 
 
 def index(paths, library, **options):
@@ -295,3 +299,44 @@ def test_a_run_that_another_process_trains_for_describes_only(make_music, librar
     assert summary.model is None
     assert any("training" in note for note in summary.notes)
     assert index([tmp_path / "music"], library, train_time_s=2).model
+
+
+def test_a_first_run_decodes_no_file_twice(make_music, library, tmp_path, monkeypatch):
+    monkeypatch.setattr(learning, "THRESHOLD_TRACKS", 6)
+    monkeypatch.setattr(learning, "SAMPLE_TRACKS", 6)
+    make_music(10)
+    heard = {}
+
+    def progress(stage, done, total, note=""):
+        heard[stage, note if stage == "Embedding" else ""] = done
+
+    index([tmp_path / "music"], library, train_time_s=2, progress=progress)
+    decoding = {stage: done for (stage, note), done in heard.items() if note != "from the cache"}
+    assert decoding["Listening"] + decoding["Analysing"] == 10
+    assert not {"Listening again", "Embedding"} & set(decoding)  # the sample is embedded from the cache
+    assert heard["Embedding", "from the cache"] == 6
+
+
+def test_the_outlook_counts_what_comes_after_this_stage(library):
+    with Catalogue.open(library, create=True) as catalogue:
+        run = AnalysisRun(catalogue, "spread", 1, silent, IndexSummary())
+        started_s = time.monotonic() - 100.0  # 100 files in 100 s
+        assert run._outlook(started_s, 100, 200) == ""
+        run.later = (900, 300.0)
+        assert run._outlook(started_s, 100, 200) == "all in about 22 min"  # 1000 s of files and 300 s of training
+        run.later = (99_900, 300.0)
+        assert run._outlook(started_s, 100, 200) == "all in about 27.9 h"
+
+
+def test_a_file_whose_track_was_forgotten_meanwhile_is_analysed_after_all(make_music, library, tmp_path):
+    (only,) = make_music(1)
+    index([tmp_path / "music"], library)
+    shutil.copy(only, only.with_name("copy.wav"))
+    with Catalogue.open(library) as catalogue:
+        run = AnalysisRun(catalogue, "spread", 1, silent, IndexSummary())
+        catalogue.forget([only])  # by another process, since the run read what is known
+        copy = only.with_name("copy.wav")
+        found = FoundFile(str(copy), copy.stat().st_size, copy.stat().st_mtime_ns)
+        run.analyse([found], "Analysing", cache=None, checkpoint=None)
+        assert (run.summary.analysed, run.summary.moved) == (1, 0)
+        assert [row.path for row in catalogue.tracks()] == [str(copy)]

@@ -15,59 +15,23 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from volna import workflows
+
 __version__ = "0.1.0"
 
-_PLACES = {
-    "index": "volna.workflows",
-    "similar": "volna.workflows",
-    "wave": "volna.workflows",
-    "journey": "volna.workflows",
-    "train": "volna.workflows",
-    "train_folder": "volna.workflows",
-    "embed": "volna.workflows",
-    "model_show": "volna.workflows",
-    "export_model": "volna.workflows",
-    "evaluate": "volna.workflows",
-    "status": "volna.workflows",
-    "failures": "volna.workflows",
-    "forget": "volna.workflows",
-    "save_playlist": "volna.workflows",
-    "demo": "volna.workflows",
-    "embed_file": "volna.embedding",
-    "log_mel": "volna.workflows",
-    "describe": "volna.workflows",
+_ELSEWHERE = {
     "TrackVectors": "volna.transformer",
     "VolnaError": "volna.errors",
+    "embed_file": "volna.embedding",
 }
 
-__all__ = [
-    "TrackVectors",
-    "VolnaError",
-    "demo",
-    "describe",
-    "embed",
-    "embed_file",
-    "evaluate",
-    "export_model",
-    "failures",
-    "forget",
-    "index",
-    "journey",
-    "log_mel",
-    "model_show",
-    "save_playlist",
-    "similar",
-    "status",
-    "train",
-    "train_folder",
-    "wave",
-]
+__all__ = [*workflows.__all__, *_ELSEWHERE]  # the verbs are named in one place
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
+    if name not in __all__:
         raise AttributeError(f"module 'volna' has no attribute {name!r}")
-    return getattr(import_module(_PLACES[name]), name)
+    return getattr(import_module(_ELSEWHERE.get(name, "volna.workflows")), name)
 
 
 def __dir__() -> list[str]:

@@ -83,10 +83,12 @@ class AnalysisRun:
         self.progress(stage, 0, len(files), "")
         with Pool(min(self.n_jobs, len(files)), timeout_s=self.timeout_s, setup=setup) as pool:
             try:
-                for outcome in pool.run(self._tasks(cache), self._answer):
-                    if self._take(outcome):
-                        done += 1
-                        self.progress(stage, done, len(files), self._outlook(started_s, done, len(files)))
+                while self._waiting:  # a commit may queue files again, see `_listen_after_all`
+                    for outcome in pool.run(self._tasks(cache), self._answer):
+                        if self._take(outcome):
+                            done = min(done + 1, len(files))
+                            self.progress(stage, done, len(files), self._outlook(started_s, done, len(files)))
+                    self._commit()
             finally:  # also on Ctrl-C: only what the children have in hand is lost
                 self._commit()
 

@@ -217,7 +217,7 @@ def _has_vanished(path: str, roots: Sequence[str], protected: Sequence[str]) -> 
         os.lstat(path)
         return False
     except (FileNotFoundError, NotADirectoryError):
-        pass
+        pass  # not there: what is left to tell is whether its disk is
     except OSError:
         return False
     if any(_is_under(path, folder) for folder in protected):
