@@ -30,6 +30,7 @@ from volna.synthesis import SAMPLE_RATE_HZ, render, styles
 DURATION_S, PIECE_S = 30, 5
 N_BASES = 4  # clips of each style that the collages are cut from
 LARGE = 100_000
+N_TURNS = 3
 
 
 def bases() -> list[np.ndarray]:
@@ -116,12 +117,16 @@ def main() -> None:
         hours = (LARGE * seconds_a_track + training_s) / 3600
         print(f"{LARGE:7d} tracks, extrapolated from that rate: {hours:.1f} h")
         n = min((size for size in arguments.tracks if size >= 200), default=max(arguments.tracks))
-        rates = {}
+        rates: dict[int, list[float]] = {jobs: [] for jobs in arguments.jobs}
+        for turn in range(N_TURNS):  # in turn, so that a busy moment of the machine does not fall on one of them
+            for jobs in arguments.jobs:
+                library = Path(temporary) / f"jobs-{jobs}-{turn}.db"
+                summary = index(folders_of(music, n), library, "--train-time", "0", "--jobs", str(jobs))
+                rates[jobs].append(n / summary["wall_s"])
         for jobs in arguments.jobs:
-            library = Path(temporary) / f"jobs-{jobs}.db"
-            summary = index(folders_of(music, n), library, "--train-time", "0", "--jobs", str(jobs))
-            rates[jobs] = n / summary["wall_s"]
-            print(f"{jobs} process(es): {rates[jobs]:.1f} tracks/s, {rates[jobs] / rates[arguments.jobs[0]]:.2f} x")
+            ratios = sorted(rate / first for rate, first in zip(rates[jobs], rates[arguments.jobs[0]], strict=True))
+            shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+            print(f"{jobs} process(es): {np.median(rates[jobs]):.1f} tracks/s; ratio {np.median(ratios):.2f} ({shown})")
 
 
 if __name__ == "__main__":
