@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from volna import plots
 from volna.errors import VolnaError
 from volna.features.recipe import ANALYSIS
 from volna.features.spectrum import MelConfig, fft_frequencies, mel_filters
+from volna.plots import figure
+from volna.plots import training as plots
 
 pytest.importorskip("matplotlib", reason="pictures need matplotlib")
 
@@ -29,13 +30,13 @@ HISTORY = [
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The figures that were saved, in order."""
     figures: list[Any] = []
-    save = plots._save
+    save = plots.save_figure
 
     def keep(figure: Any, file: Any) -> None:
         figures.append(figure)
         save(figure, file)
 
-    monkeypatch.setattr(plots, "_save", keep)
+    monkeypatch.setattr(plots, "save_figure", keep)
     return figures
 
 
@@ -91,7 +92,7 @@ def test_reconstructions_share_colours_and_have_units(drawn: list[Any]) -> None:
 
 @pytest.mark.parametrize("config", [ANALYSIS, MelConfig(sample_rate=22_050, n_mels=40, fmax_hz=8_000, mel_scale="htk")])
 def test_ticks_stand_at_the_bands_of_their_frequencies(config: MelConfig) -> None:
-    places, labels = plots._ticks(config)
+    places, labels = figure.mel_ticks(config)
     assert len(places) >= 5
     filters, hz = mel_filters(config), fft_frequencies(config.sample_rate, config.n_fft)
     for place, label in zip(places, labels, strict=True):
@@ -114,13 +115,13 @@ def test_nothing_to_draw_is_an_error() -> None:
 
 
 def test_without_matplotlib_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plots, "can_draw", lambda: False)
+    monkeypatch.setattr(figure, "can_draw", lambda: False)
     with pytest.raises(VolnaError, match=r"volna\[plots\]"):
         plots.draw_training_curve(HISTORY, io.BytesIO())
 
 
 def test_importing_and_asking_does_not_load_matplotlib() -> None:
-    code = "import sys; from volna import plots; plots.can_draw(); print('matplotlib' in sys.modules)"
+    code = "import sys; from volna.plots import figure; figure.can_draw(); print('matplotlib' in sys.modules)"
     paths = ":".join(filter(None, sys.path))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": paths})
     assert done.stdout.strip() == "False", done.stderr

@@ -17,15 +17,15 @@ from conftest import SAMPLE_RATE, sound
 from synthetic_library import fill_with_model, songs, tiny_model
 
 import volna
-from volna import plots
 from volna.audio.encode import encode
 from volna.embedding import Embedder, embed_file, hear, use_model
 from volna.errors import InputError, ModelError, VolnaError
 from volna.features.recipe import ANALYSIS, DESCRIPTOR_NAMES, FEATURES_VERSION
 from volna.library.store import Catalogue
 from volna.models import export
+from volna.plots.figure import can_draw
 from volna.pool import Outcome, Pool, _call
-from volna.workflows import embedding_files, files, learning
+from volna.workflows import each_file, files, learning
 from volna.workflows import models as workflow
 
 N = 9  # usable sounds of the folder
@@ -49,7 +49,7 @@ class InlinePool(Pool):
 
 @pytest.fixture
 def inline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for module in (workflow, learning, embedding_files):
+    for module in (workflow, learning, each_file):
         monkeypatch.setattr(module, "Pool", InlinePool)
     yield
     use_model(None)
@@ -104,7 +104,7 @@ def test_the_model_is_one_file_that_embeds(trained: tuple[Path, dict[str, Any]],
     assert np.isfinite(vector).all()
 
 
-@pytest.mark.skipif(not plots.can_draw(), reason="pictures need matplotlib")
+@pytest.mark.skipif(not can_draw(), reason="pictures need matplotlib")
 def test_two_pictures_lie_beside_the_model(trained: tuple[Path, dict[str, Any]]) -> None:
     path, summary = trained
     names = [f"{path.name}.curve.png", f"{path.name}.reconstruction.png"]
@@ -122,7 +122,7 @@ def test_nothing_else_is_left_but_the_work_folder(trained: tuple[Path, dict[str,
 def test_resume_goes_on_and_its_absence_begins_anew(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plots, "can_draw", lambda: False)
+    monkeypatch.setattr("volna.workflows.models.can_draw", lambda: False)
     path = tmp_path / "m.safetensors"
     options: dict[str, Any] = {"train_time_s": 60.0, "jobs": 1}
     preset = {"model_config": {"channels": (4, 4, 4, 4)}, "val_every": 2, "n_frames": 32}

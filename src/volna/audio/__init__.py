@@ -1,5 +1,6 @@
 """A path becomes samples, and samples become a file."""
 
+from volna.audio.channels import ChannelStream, Sound, open_channels, read_channels
 from volna.audio.coded import CodedWindow, CodedWindows
 from volna.audio.decode import SEGMENTS, AudioFile, decode, open_audio, windows_of
 from volna.audio.encode import encode
@@ -10,14 +11,18 @@ __all__ = [
     "AUDIO_EXTENSIONS",
     "SEGMENTS",
     "AudioFile",
+    "ChannelStream",
     "CodedWindow",
     "CodedWindows",
+    "Sound",
     "decode",
     "encode",
     "level_db",
     "looks_like_audio",
     "open_audio",
+    "open_channels",
     "peak",
+    "read_channels",
     "resample",
     "to_mono",
     "windows_of",

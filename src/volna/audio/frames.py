@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from volna.audio.odd24 import as_integers
 from volna.audio.signal import Samples, peak, resample, to_mono
 
-__all__ = ["Decoded", "decode_packets"]
+__all__ = ["LOWEST_HZ", "Decoded", "Run", "decode_packet", "decode_packets"]
 
 # libav sample format -> numpy type, value of silence, value of full scale; planar formats end in "p"
 FORMATS: dict[str, tuple[type[np.generic], float, float]] = {
@@ -62,6 +62,11 @@ class Run:
 
     def mono(self, begin: int, end: int) -> Samples:
         """Samples ``begin`` to ``end`` of the mix, scaled to [-1, 1]."""
+        with np.errstate(over="ignore", invalid="ignore"):  # damaged floats: the peak tells
+            return to_mono(self.channels(begin, end))
+
+    def channels(self, begin: int, end: int) -> Samples:
+        """Samples ``begin`` to ``end`` of every channel, scaled to [-1, 1]: float32 ``(n_channels, n)``."""
         _, n_channels, name = self.kind
         packed = not name.endswith("p")
         channels = self.store[0, : self.n * n_channels].reshape(-1, n_channels).T if packed else self.store[:, : self.n]
@@ -71,7 +76,7 @@ class Run:
             if full != 1.0:
                 x -= np.float32(zero)
                 x *= np.float32(1.0 / full)
-            return to_mono(x)
+            return x
 
 
 @dataclass
@@ -128,7 +133,7 @@ def decode_packets(
     out = Decoded()
     for packet in [*packets, None]:
         try:
-            context, frames = _decode(context, packet)
+            context, frames = decode_packet(context, packet)
         except av.error.EOFError:
             break
         except av.error.FFmpegError as error:
@@ -142,7 +147,9 @@ def decode_packets(
     return out
 
 
-def _decode(context: AudioCodecContext, packet: av.Packet[Any] | None) -> tuple[AudioCodecContext, list[av.AudioFrame]]:
+def decode_packet(
+    context: AudioCodecContext, packet: av.Packet[Any] | None
+) -> tuple[AudioCodecContext, list[av.AudioFrame]]:
     """Decode a packet; a FLAC frame that contradicts the file's header, by itself.
 
     FLAC frames describe themselves, and the format lets bit depth or block size change. libav holds to the header of

@@ -171,6 +171,11 @@ class Reader:
         else:
             self._restart()
 
+    def packets(self) -> Iterator[av.Packet[Any]]:
+        """Every packet from the start of the file on, in order."""
+        self._restart()
+        return (packet for _, _, packet in self._timed())
+
     # -- packets -------------------------------------------------------------------------------------------------
 
     def read(self, window: CodedWindow) -> CodedWindow:

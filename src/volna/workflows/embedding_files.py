@@ -20,9 +20,9 @@ import numpy as np
 
 from volna.errors import InputError, ModelError
 from volna.features.recipe import ANALYSIS, DESCRIPTOR_NAMES, FEATURES_VERSION
-from volna.library.walk import Scan, walk
-from volna.pool import Outcome, Pool, Task, default_jobs
+from volna.pool import Task, default_jobs
 from volna.workflows.common import TIMEOUT_S, Progress, hears_as_now, library_path, open_library, silent
+from volna.workflows.each_file import as_failure, files_under, work_on
 from volna.workflows.files import check_free, new_file
 from volna.workflows.jobs import Placed
 from volna.workflows.models import describe, read_model
@@ -138,14 +138,11 @@ def embed(
     target = Path(output).expanduser()
     write = _writer(target)
     check_free(target, force=force)
-    if isinstance(paths, str | Path) or not len(paths):
-        raise InputError(f"expected a list of at least one path, got {paths!r}")
     source = _source(model, by, library)
     progress = progress or silent
-    scan = walk([Path(path).expanduser() for path in paths], on_folder=lambda n: progress("Scanning", n, None, "files"))
+    files, missing = files_under(paths, progress)
     summary = EmbedSummary(str(target), source.by, source.model, windows, notes=list(source.notes))
-    summary.failures += _not_there(scan)
-    files = [found.path for found in scan.found]
+    summary.failures += missing
     placed = _hear(files, source, windows, jobs or default_jobs(), progress, summary)
     summary.failed, summary.embedded = len(summary.failures), len(placed)
     summary.found = summary.embedded + summary.failed
@@ -201,18 +198,6 @@ def _source_of_library(by: str | None, library: str | Path | None) -> _Source:
     return _Source("descriptors", segment=segment, notes=notes)
 
 
-def _not_there(scan: Scan) -> list[Failure]:
-    """What was named and is not among the files found, each with its reason."""
-    found = {file.path for file in scan.found}
-    named = [root for root in scan.roots if os.path.isfile(root) and root not in found | scan.not_judged]
-    return [
-        *(Failure(path, "no such file or folder") for path in scan.missing),
-        *(Failure(path, "the folder cannot be read") for path in scan.unreadable),
-        *(Failure(path, "a link that leads nowhere") for path in scan.dangling if path not in scan.missing),
-        *(Failure(path, "does not look like audio") for path in named),
-    ]
-
-
 def _hear(
     files: list[str], source: _Source, windows: bool, n_jobs: int, progress: Progress, summary: EmbedSummary
 ) -> dict[str, list[Placed]]:
@@ -221,22 +206,21 @@ def _hear(
     if not files:
         return placed
     setup = Task("volna.embedding:use_model", (source.checkpoint,)) if source.checkpoint else None
-    tasks = (Task("volna.workflows.jobs:placed_vectors", (path, source.segment, windows), path) for path in files)
     timeout_s = WINDOWS_TIMEOUT_S if windows else TIMEOUT_S
-    with Pool(min(n_jobs, len(files)), timeout_s=timeout_s, setup=setup) as pool:
-        for done, outcome in enumerate(pool.run(tasks), 1):
-            if outcome.ok:
-                placed[outcome.task.tag] = outcome.result
-            else:
-                summary.failures.append(_failure(outcome))
-            failed = len(summary.failures)
-            progress("Embedding", done, len(files), f"{failed} failed" if failed else "")
+
+    def report(done: int) -> None:
+        failed = len(summary.failures)
+        progress("Embedding", done, len(files), f"{failed} failed" if failed else "")
+
+    task, arguments = "volna.workflows.jobs:placed_vectors", (source.segment, windows)
+    for outcome in work_on(
+        files, len(files), task, arguments, jobs=n_jobs, timeout_s=timeout_s, setup=setup, on_done=report
+    ):
+        if outcome.ok:
+            placed[outcome.task.tag] = outcome.result
+        else:
+            summary.failures.append(as_failure(outcome))
     return placed
-
-
-def _failure(outcome: Outcome) -> Failure:
-    path = outcome.task.tag
-    return Failure(path, (outcome.reason or "").removeprefix(f"{path}: "))
 
 
 def _table(files: list[str], placed: dict[str, list[Placed]], source: _Source) -> Table:

@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from volna import plots
 from volna.errors import InputError, ModelError
 from volna.features.recipe import ANALYSIS, FEATURES_VERSION, SHORT_DURATION_S
 from volna.library import tags
 from volna.library.walk import walk
+from volna.plots import training as training_plots
+from volna.plots.figure import can_draw
 from volna.pool import Pool, Task, default_jobs
 from volna.workflows import learning
 from volna.workflows.common import TIMEOUT_S, Progress, library_path, open_library, silent
@@ -343,7 +344,7 @@ def _draw(
     pool: Pool, result: Mapping[str, Any], target: Path, cache_folder: Path, sounds: _Sounds, notes: list[str]
 ) -> list[str]:
     """The pictures beside the checkpoint; their paths."""
-    if not plots.can_draw():
+    if not can_draw():
         notes.append("no pictures: they need matplotlib (pip install 'volna[plots]')")
         return []
     summary, drawn = result["summary"], []
@@ -354,7 +355,7 @@ def _draw(
         loss = summary["config"]["loss"]
         title = f"{target.name}: {summary['n_training']} sounds trained on, {summary['n_validation']} held out"
         with new_file(drawn[-1], force=True) as file:
-            plots.draw_training_curve(result["history"], file, loss=loss, baselines=finite, title=title)
+            training_plots.draw_training_curve(result["history"], file, loss=loss, baselines=finite, title=title)
     arguments = (result["checkpoint"], str(cache_folder), sounds.groups, N_PICTURES, PICTURE_FRAMES)
     (outcome,) = pool.run([Task("volna.workflows.jobs:reconstruct_held_out", arguments)])
     if outcome.reason is not None or not outcome.result:
@@ -363,7 +364,7 @@ def _draw(
     drawn.append(target.with_name(target.name + ".reconstruction.png"))
     unseen = summary["n_training"] + summary["n_validation"] == summary["n_tracks"]
     seen = "sounds it was not trained on" if unseen else "what it was trained on, for want of other sounds"
-    pairs = [plots.Reconstruction(Path(sounds.paths[key]).name, *mels) for key, *mels in outcome.result]
+    pairs = [training_plots.Reconstruction(Path(sounds.paths[key]).name, *mels) for key, *mels in outcome.result]
     with new_file(drawn[-1], force=True) as file:
-        plots.draw_reconstructions(pairs, file, ANALYSIS, f"{target.name}: {seen}")
+        training_plots.draw_reconstructions(pairs, file, ANALYSIS, f"{target.name}: {seen}")
     return [str(path) for path in drawn]

@@ -1,35 +1,34 @@
-"""Pictures of a training: its curve, and what a model gives back of sounds beside the originals.
-
-matplotlib is imported when something is drawn, never before, and draws into a file by itself (Agg): no window, no
-global setting touched. Colours are those of Okabe and Ito, and cividis, which the colour-blind tell apart; every line
-has its own dashes as well.
-"""
+"""Pictures of a training: its curve, and what a model gives back of sounds beside the originals."""
 
 from __future__ import annotations
 
-import importlib.util
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from volna.errors import VolnaError
-from volna.features.spectrum import MelConfig, hz_to_mel, mel_to_hz
+from volna.features.spectrum import MelConfig
+from volna.plots.figure import (
+    BLACK,
+    BLUE,
+    COLOUR_MAP,
+    GREEN,
+    ORANGE,
+    Target,
+    mel_ticks,
+    new_figure,
+    plain_text,
+    save_figure,
+    short_name,
+)
 
-__all__ = ["Reconstruction", "can_draw", "draw_reconstructions", "draw_training_curve"]
+__all__ = ["Reconstruction", "draw_reconstructions", "draw_training_curve"]
 
-Target = str | Path | BinaryIO
-
-BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#E69F00", "#009E73", "#000000"
-COLOUR_MAP = "cividis"
 LEVEL_LINES = ((GREEN, "-."), (BLACK, ":"))
-TICKS_HZ = (100, 250, 500, 1000, 2000, 4000, 8000, 16000)
-DOTS_PER_INCH = 120
 LOUDEST_SHARE = 99.5  # percentile of the cells that the colours span
 LOSSES = {
     "mse": "mean squared error",
@@ -46,11 +45,6 @@ class Reconstruction:
     name: str
     original: np.ndarray
     reconstructed: np.ndarray
-
-
-def can_draw() -> bool:
-    """Whether matplotlib is installed; it is not imported for that."""
-    return importlib.util.find_spec("matplotlib") is not None
 
 
 def draw_training_curve(
@@ -81,7 +75,7 @@ def draw_training_curve(
     """
     if not history:
         raise VolnaError("expected at least one validation to draw, got none")
-    figure = _figure(6.4, 4.0)
+    figure = new_figure(6.4, 4.0)
     axes = figure.add_subplot()
     steps = [entry["step"] for entry in history]
     for key, label, colour, dashes, marker in (
@@ -95,11 +89,11 @@ def draw_training_curve(
     axes.set_xlabel("step")
     unit = " per cell\n(1 = spread of the input)" if loss in ("mse", "mae") else ""
     axes.set_ylabel(f"{LOSSES.get(loss, loss)}{unit}")
-    axes.set_title(_plain(title), fontsize=10)
+    axes.set_title(plain_text(title), fontsize=10)
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=8)
-    _save(figure, file)
+    save_figure(figure, file)
 
 
 def draw_reconstructions(pairs: Sequence[Reconstruction], file: Target, config: MelConfig, title: str = "") -> None:
@@ -121,7 +115,7 @@ def draw_reconstructions(pairs: Sequence[Reconstruction], file: Target, config: 
     """
     if not pairs:
         raise VolnaError("expected at least one sound to draw, got none")
-    figure = _figure(3.2 * len(pairs) + 1.2, 5.2)
+    figure = new_figure(3.2 * len(pairs) + 1.2, 5.2)
     grid = figure.subplots(2, len(pairs), squeeze=False, sharex="col", sharey=True)
     cells = np.concatenate([pair.original.ravel() for pair in pairs])
     low, high = np.percentile(cells, [100 - LOUDEST_SHARE, LOUDEST_SHARE])
@@ -135,50 +129,16 @@ def draw_reconstructions(pairs: Sequence[Reconstruction], file: Target, config: 
                 mel, origin="lower", aspect="auto", cmap=COLOUR_MAP, vmin=low, vmax=high, interpolation="nearest",
                 extent=(0, seconds, -0.5, config.n_mels - 0.5),
             )  # fmt: skip
-            axes.set_title(_short(name), fontsize=9)
+            axes.set_title(short_name(name), fontsize=9)
         column[-1].set_xlabel("time in s")
-    bands, labels = _ticks(config)
+    bands, labels = mel_ticks(config)
     for axes, name in zip(grid[:, 0], ("original", "reconstruction"), strict=True):
         axes.set_yticks(bands, labels)
         axes.set_ylabel(f"{name}\nfrequency in Hz, mel scale")
     figure.colorbar(image, ax=grid, label="dB re the sound's mean level")
-    figure.suptitle(_plain(title), fontsize=10)
-    _save(figure, file)
-
-
-def _figure(width: float, height: float) -> Any:
-    if not can_draw():
-        raise VolnaError("pictures need matplotlib: pip install 'volna[plots]'")
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
-
-
-def _save(figure: Any, file: Target) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    canvas: Any = FigureCanvasAgg(figure)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a box stands for it in the picture
-        canvas.print_png(str(file) if isinstance(file, Path) else file)
+    figure.suptitle(plain_text(title), fontsize=10)
+    save_figure(figure, file)
 
 
 def _number(value: Any) -> float:
     return math.nan if value is None or not math.isfinite(value) else float(value)
-
-
-def _ticks(config: MelConfig) -> tuple[list[float], list[str]]:
-    """Places of round frequencies among the bands, whose centres are equally spaced in mel."""
-    edges = hz_to_mel(np.array([config.fmin_hz, config.fmax_hz]), config.mel_scale)
-    centres = mel_to_hz(np.linspace(edges[0], edges[1], config.n_mels + 2), config.mel_scale)[1:-1]
-    shown = [hz for hz in TICKS_HZ if centres[0] <= hz <= centres[-1]]
-    return [float(np.interp(hz, centres, np.arange(config.n_mels))) for hz in shown], [str(hz) for hz in shown]
-
-
-def _short(name: str, most: int = 34) -> str:
-    return _plain(name if len(name) <= most else "…" + name[1 - most :])
-
-
-def _plain(text: str) -> str:
-    """Without what matplotlib would take for mathematics, and what no font can draw."""
-    return "".join(c if c.isprintable() else "?" for c in text).replace("$", r"\$")

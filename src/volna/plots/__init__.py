@@ -1,0 +1,1 @@
+"""Pictures, as PNG files: `figure` is what they share; each other file draws for one topic."""

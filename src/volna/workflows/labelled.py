@@ -1,0 +1,173 @@
+"""Sounds with a label, and with the group (speaker, artist, source recording) that a split must not tear apart.
+
+A folder with one folder per label, or a CSV with the columns ``path``, ``label`` and, where there is one, ``group``
+(paths relative to the CSV).
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from volna.errors import InputError
+from volna.workflows.common import Progress
+from volna.workflows.each_file import files_under
+from volna.workflows.results import Failure
+
+__all__ = ["LabelledFiles", "looks_like_one_source", "read_labelled"]
+
+GROUP_COLUMNS = ("group", "speaker", "actor", "artist", "artist_group", "fold", "source")
+
+
+@dataclass(frozen=True)
+class LabelledFiles:
+    """Files in order, each with its label and its group; ``grouped`` tells whether any group was given.
+
+    Without one, every file is a group of its own.
+    """
+
+    paths: tuple[str, ...]
+    labels: tuple[str, ...]
+    groups: tuple[str, ...]
+    grouped: bool
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels, each once, sorted."""
+        return tuple(sorted(set(self.labels)))
+
+    def only(self, paths: Sequence[str]) -> LabelledFiles:
+        """The files of these paths, in this order, as when the others could not be read."""
+        place = {path: k for k, path in enumerate(self.paths)}
+        kept = [place[path] for path in paths]
+        return LabelledFiles(
+            tuple(self.paths[k] for k in kept),
+            tuple(self.labels[k] for k in kept),
+            tuple(self.groups[k] for k in kept),
+            self.grouped,
+            self.failures,
+        )
+
+
+def read_labelled(
+    source: str | Path,
+    *,
+    group_from: str | None = None,
+    label_column: str = "label",
+    group_column: str | None = None,
+    progress: Progress | None = None,
+) -> LabelledFiles:
+    r"""Read a folder per label, or a CSV, and the group of every file.
+
+    Parameters
+    ----------
+    source
+        A folder whose folders are the labels (what lies deeper belongs to the first of them), or a CSV.
+    group_from
+        A regular expression searched in the path relative to the folder (or in the CSV's path); its first group, or
+        the whole match, names the group: ``"actor_(\d+)"``.
+    label_column, group_column
+        Columns of a CSV; by default ``label`` and the first of group, speaker, actor, artist, artist_group, fold,
+        source that it has.
+
+    Raises
+    ------
+    InputError
+        The source is missing or empty, a column is missing, the expression is none or matches no file.
+
+    Examples
+    --------
+    >>> read_labelled("digits", group_from=r"_(\w+)_\d+\.wav$").classes  # doctest: +SKIP
+    ('0', '1', '2')
+    """
+    place = Path(source).expanduser()
+    if place.is_dir():
+        rows, failures = _from_folder(place, progress)
+    elif place.is_file():
+        rows, failures = _from_csv(place, label_column, group_column), []
+    else:
+        raise InputError(f"{place}: expected a folder with one folder per label, or a CSV; there is no such thing")
+    if not rows:
+        raise InputError(f"{place}: expected sounds in one folder per label, found none")
+    names = [name for _, _, _, name in rows]
+    given = [group for _, _, group, _ in rows]
+    groups = _by_expression(group_from, names) if group_from is not None else given
+    grouped = any(groups)
+    return LabelledFiles(
+        tuple(path for path, _, _, _ in rows),
+        tuple(label for _, label, _, _ in rows),
+        tuple(group or f"file {path}" for group, (path, _, _, _) in zip(groups, rows, strict=True)),
+        grouped,
+        tuple(failures),
+    )
+
+
+Row = tuple[str, str, str, str]  # path, label, group or "", name that --group-from looks at
+
+
+def _from_folder(folder: Path, progress: Progress | None) -> tuple[list[Row], list[Failure]]:
+    files, failures = files_under([folder], progress)
+    root = os.path.abspath(folder)
+    rows = []
+    for file in files:
+        name = os.path.relpath(file, root)
+        label, _, rest = name.partition(os.sep)
+        if rest:
+            rows.append((file, label, "", name))
+        else:
+            failures.append(Failure(file, "lies beside the folders of the labels, not in one"))
+    return rows, failures
+
+
+def _from_csv(file: Path, label_column: str, group_column: str | None) -> list[Row]:
+    try:
+        with open(file, newline="", encoding="utf-8-sig", errors="surrogateescape") as text:
+            reader = csv.DictReader(text)
+            table, header = list(reader), list(reader.fieldnames or ())
+    except (OSError, csv.Error) as error:
+        raise InputError(f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    wanted = ["path", label_column, *([group_column] if group_column else [])]
+    if missing := [column for column in wanted if column not in header]:
+        raise InputError(
+            f"{file}: expected a CSV with the columns {', '.join(wanted)}, got {', '.join(header) or 'nothing'}"
+            f" ({', '.join(missing)} missing)"
+        )
+    group = group_column or next((column for column in GROUP_COLUMNS if column in header), None)
+    rows: dict[str, Row] = {}
+    for line in table:
+        if line["path"] and line[label_column]:
+            path = os.path.abspath(os.path.join(file.parent, line["path"]))
+            rows[path] = (path, line[label_column], (line[group] or "") if group else "", line["path"])
+    return list(rows.values())
+
+
+def _by_expression(expression: str, names: Sequence[str]) -> list[str]:
+    try:
+        pattern = re.compile(expression)
+    except re.error as error:
+        raise InputError(f"--group-from: {expression!r} is no regular expression: {error}") from error
+    matches = [pattern.search(name) for name in names]
+    if not any(matches):
+        raise InputError(f"--group-from: {expression!r} matches none of the {len(names)} paths, as {names[0]!r}")
+    return [(match[1] if match.re.groups else match[0]) or "" if match else "" for match in matches]
+
+
+def looks_like_one_source(files: LabelledFiles) -> str | None:
+    """A beginning of names that many files share, as takes of one speaker or slices of one recording do; else None.
+
+    Names are cut at their last number or letter after a separator: ``dog_12.wav`` and ``dog_13.wav`` share ``dog``.
+    Only a beginning that some, and not all, files of a label share says something.
+    """
+    stems = [re.sub(r"[ _.-]*(\d+|[A-Za-z])$", "", Path(path).stem) for path in files.paths]
+    counts = Counter(zip(files.labels, stems, strict=True))
+    sizes = Counter(files.labels)
+    shared = [(n, stem) for (label, stem), n in counts.items() if stem and 2 <= n < sizes[label]]
+    if sum(n for n, _ in shared) < 0.5 * len(files.paths):
+        return None
+    return max(shared)[1]
