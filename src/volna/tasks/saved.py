@@ -1,6 +1,6 @@
 """What a task has learnt, as one small file: arrays and plain values in a safetensors file, nothing that runs code.
 
-The ``__metadata__`` of the file holds one entry, ``volna``: a JSON object with the format ``volna-<kind>``, the version,
+The ``__metadata__`` of the file has one entry, ``volna``: a JSON object with the format ``volna-<kind>``, the version,
 and the settings. A model file that a task needs (an autoencoder) travels inside, as an array of bytes, so that the
 file loads anywhere.
 """
