@@ -4,7 +4,7 @@ Conventions: ``encoder.onnx`` takes ``mel``, a conditioned log-mel float32 ``(ba
 ``n_frames`` is a multiple of the model's stride (repeat the last frame up to one), and gives ``latent``
 ``(batch, latent, n)`` and ``features`` ``(batch, n_features, n)``, what a track's vector is pooled from.
 ``decoder.onnx`` takes ``latent`` and gives ``mel``. Neither holds an STFT: ``model.json`` says how the log-mel is made
-and conditioned.
+and conditioned, and where a model (`masked`) reads only so many latents at a time: cut longer sounds into such parts.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ __all__ = ["NAMES", "TOLERANCE", "export_onnx"]
 NAMES = ("encoder.onnx", "decoder.onnx", "model.json")
 NEEDED = ("onnx", "onnxscript")  # torch's exporter is written with the second
 TOLERANCE = 1e-3  # of the largest value: float32 sums in another order, and no more
+_OPSET_OF_TRACES = 18
 _SHAPES = ((1, 1), (3, 7))  # batch and latents of the check: neither is that of the example
 
 
@@ -94,33 +95,61 @@ def export_onnx(checkpoint: Checkpoint | bytes, folder: str | os.PathLike[str]) 
 def _write_graphs(checkpoint: Checkpoint, folder: Path) -> int:
     """Both graphs into the folder; their opset."""
     model = checkpoint.model
-    batch, n = torch.export.Dim("batch"), torch.export.Dim("n")
+    most = getattr(model.config, "context", None)  # a transformer cuts what is longer, which a graph cannot
+    batch, n = torch.export.Dim("batch"), torch.export.Dim("n", max=most)
     mel = torch.zeros(2, checkpoint.config.n_mels, 3 * model.stride)
     latent = model.encode(mel)
     graphs = (
         (_Encoder(model), mel, {0: batch, 2: model.stride * n}, ["mel"], ["latent", "features"]),
         (_Decoder(model), latent, {0: batch, 2: n}, ["latent"], ["mel"]),
     )
+    write = _program if any(isinstance(part, nn.MultiheadAttention) for part in model.modules()) else _trace
     opset = 0
     for name, (module, example, shape, given, made) in zip(NAMES, graphs, strict=False):
         try:
             with _quiet():
-                program = torch.onnx.export(
-                    module.eval(), (example,), dynamo=True, verbose=False, input_names=given, output_names=made,
-                    dynamic_shapes=(shape,),
-                )  # fmt: skip
-                assert program is not None
-                program.save(str(folder / name))
+                write(module.eval(), example, shape, given, made, str(folder / name))
         except Exception as error:  # the exporter has no error of its own for what it cannot translate
             line = (str(error) or type(error).__name__).splitlines()[0]
             raise ModelError(f"the model {checkpoint.architecture!r} cannot be exported to ONNX: {line}") from error
-        if isinstance(program.model.graph.inputs[0].shape[2], int):  # a loop over time that was unrolled
-            raise ModelError(
-                f"the model {checkpoint.architecture!r} cannot be exported to ONNX: "
-                f"its {name.split('.')[0]} would take one length of sound only"
-            )
-        opset = int(program.model.opset_imports.get("", 0))
+        opset = _checked_opset(folder / name, checkpoint.architecture)
     return opset
+
+
+def _program(
+    module: nn.Module, example: Tensor, shape: dict[int, Any], given: list[str], made: list[str], path: str
+) -> None:
+    """By torch's newer exporter: the older one fixes the batch of an attention."""
+    program = torch.onnx.export(
+        module, (example,), dynamo=True, verbose=False, input_names=given, output_names=made, dynamic_shapes=(shape,)
+    )
+    assert program is not None
+    program.save(path)
+
+
+def _trace(
+    module: nn.Module, example: Tensor, shape: dict[int, Any], given: list[str], made: list[str], path: str
+) -> None:
+    """By torch's older exporter, ten times as fast; the newer also unrolls a recurrent cell to the example's length."""
+    axes = {name: {0: "batch", 2: "frames"} for name in (*given, *made)}
+    torch.onnx.export(
+        module, (example,), path, dynamo=False, input_names=given, output_names=made, dynamic_axes=axes,
+        opset_version=_OPSET_OF_TRACES,
+    )  # fmt: skip
+
+
+def _checked_opset(path: Path, architecture: str) -> int:
+    """The opset of a graph, which must take any number of sounds of any length."""
+    import onnx
+
+    graph = onnx.load(str(path))
+    batch, _, length = graph.graph.input[0].type.tensor_type.shape.dim
+    for what, dimension in (("number of sounds", batch), ("length of sound", length)):
+        if dimension.HasField("dim_value"):
+            raise ModelError(
+                f"the model {architecture!r} cannot be exported to ONNX: its {path.stem} would take one {what} only"
+            )
+    return max(int(entry.version) for entry in graph.opset_import if entry.domain in ("", "ai.onnx"))
 
 
 @torch.inference_mode()
@@ -135,6 +164,7 @@ def _largest_difference(model: Any, folder: Path) -> float | None:
     rng = np.random.default_rng(0)
     largest = 0.0
     for batch, n in _SHAPES:
+        n = min(n, getattr(model.config, "context", n))
         mel = rng.standard_normal((batch, model.config.n_mels, n * model.stride)).astype(np.float32)
         latent, features = encoder.run(["latent", "features"], {"mel": mel})
         (decoded,) = decoder.run(["mel"], {"latent": latent})
@@ -159,6 +189,7 @@ def _description(checkpoint: Checkpoint) -> dict[str, Any]:
         "mel_config": checkpoint.mel_config,
         "normalisation": asdict(checkpoint.normalisation),
         "stride": checkpoint.model.stride,
+        "most_latents": getattr(checkpoint.config, "context", None),  # at a time; None for any number
         "input": "log-mel in dB; raise every cell to top_db below the loudest of the track, subtract the mean of all "
         "cells of the track, subtract mean_db of each band, divide by std_db, subtract band_mean_share times the mean "
         "of each band over the window; repeat the last frame up to a multiple of stride",

@@ -130,7 +130,7 @@ class MaskedAutoencoder(nn.Module):
         words = words + places.flatten(0, 1)
         words = self._read_some(words) if hide else self._read(words)
         columns = torch.unflatten(words, 1, (-1, self.rows)).flatten(2).transpose(1, 2)  # (B', rows * width, N')
-        return join(columns, len(mel))[..., : padded.shape[2] // STRIDE]
+        return join(columns, mel.shape[0])[..., : padded.shape[2] // STRIDE]
 
     def _words(self, mel: Tensor) -> Tensor:
         """``(B, n_mels, 16 N) -> (B, N * rows, width)``, the rows of a column beside each other."""

@@ -69,13 +69,15 @@ class MemoryAutoencoder(nn.Module):
 
     def weights(self, latent: Tensor) -> Tensor:
         """Share of each slot in what is read: ``(B, latent, N) -> (B, N, heads, slots)``, sum 1 over the slots."""
-        question = torch.unflatten(latent.transpose(1, 2), 2, (self.config.heads, -1))  # (B, N, heads, d)
-        cosines = torch.einsum("bnhd,hsd->bnhs", F.normalize(question, dim=-1), F.normalize(self.slots, dim=-1))
-        return (self.log_sharpness.exp() * cosines).softmax(dim=-1)
+        n, _, n_columns = latent.shape
+        question = latent.transpose(1, 2).reshape(n, n_columns, self.config.heads, -1)  # (B, N, heads, d)
+        # reshape and products of matrices rather than unflatten and einsum, whose ONNX export fixes the batch.
+        cosines = F.normalize(question, dim=-1)[..., None, :] @ F.normalize(self.slots, dim=-1).transpose(1, 2)
+        return (self.log_sharpness.exp() * cosines[..., 0, :]).softmax(dim=-1)
 
     def read(self, weights: Tensor) -> Tensor:
         """The slots in these shares: ``(B, N, heads, slots) -> (B, latent, N)``."""
-        return torch.einsum("bnhs,hsd->bnhd", weights, self.slots).flatten(2).transpose(1, 2)
+        return (weights[..., None, :] @ self.slots).flatten(2).transpose(1, 2)
 
     def decode(self, latent: Tensor, n_frames: int | None = None) -> Tensor:
         """``(B, latent, N) -> (B, n_mels, n_frames)``, 16 frames a latent where ``n_frames`` is not given."""

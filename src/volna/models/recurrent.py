@@ -63,7 +63,10 @@ class FrameWriter(nn.Module):
 
     def forward(self, latent: Tensor) -> Tensor:
         columns = self.into(latent.transpose(1, 2))[:, :, None]  # (B, N, 1, hidden)
-        return self.rnn((columns + self.places).flatten(1, 2))[0]
+        frames = (columns + self.places).flatten(1, 2)
+        # The state of zeros that it would begin with by itself, said aloud: else the ONNX exporter fixes the batch.
+        begin = frames.new_zeros(1, latent.shape[0], self.rnn.hidden_size)
+        return self.rnn(frames, (begin, begin) if isinstance(self.rnn, nn.LSTM) else begin)[0]
 
 
 class RecurrentAutoencoder(nn.Module):

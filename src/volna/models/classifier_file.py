@@ -1,0 +1,157 @@
+"""A trained classifier as one small file: weights and all that is needed to use them, nothing that runs code.
+
+As `volna.models.checkpoint` writes autoencoders: a safetensors file whose ``__metadata__`` holds one entry, ``volna``,
+a JSON object with sorted keys (format, version, kind, config, normalisation, n_frames, temperature, summary). Equal
+classifiers give equal bytes. The weights of a body that was learnt elsewhere travel inside.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from volna.errors import ModelError
+from volna.models.backbone import BackboneClassifier, BackboneConfig
+from volna.models.classifier import CLASSIFIERS, PictureClassifier
+from volna.models.layers import Normalisation
+from volna.models.vision import VISION, VisionClassifier, VisionConfig
+
+__all__ = ["FORMAT_VERSION", "KINDS", "TrainedClassifier", "build_classifier", "from_bytes", "to_bytes"]
+
+FORMAT_VERSION = 1  # raise it when an older Volna could not use the file
+_FORMAT = "volna-picture-classifier"
+_MAX_HEADER_BYTES = 10_000_000
+
+KINDS: dict[str, tuple[Any, Any]] = {
+    **CLASSIFIERS,
+    "backbone": (BackboneConfig, BackboneClassifier),
+    **dict.fromkeys(VISION, (VisionConfig, VisionClassifier)),
+}
+
+
+@dataclass
+class TrainedClassifier:
+    """A classifier and all that is needed to use it.
+
+    Attributes
+    ----------
+    model
+        In evaluation mode, on the CPU.
+    kind
+        A key of ``KINDS``.
+    normalisation
+        How a picture is conditioned.
+    n_frames
+        Frames of the windows that it was trained on; longer pictures are read in such windows.
+    temperature
+        Scores are divided by it before the softmax (Guo et al. 2017), so that probabilities are those of being right.
+    summary
+        What the training used and reached: plain JSON values.
+    """
+
+    model: PictureClassifier
+    kind: str
+    normalisation: Normalisation
+    n_frames: int
+    temperature: float = 1.0
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+def build_classifier(kind: str, config: Mapping[str, Any]) -> PictureClassifier:
+    """An untrained classifier of ``KINDS[kind]``.
+
+    Raises
+    ------
+    ModelError
+        No such kind, or a setting that it does not know.
+    """
+    if kind not in KINDS:
+        raise ModelError(f"expected one of the classifiers {', '.join(KINDS)}, got {kind!r}")
+    config_class, model_class = KINDS[kind]
+    known = {f.name for f in fields(config_class)}
+    if unknown := sorted(set(config) - known):
+        raise ModelError(f"the classifier {kind!r} has no setting {', '.join(unknown)}; it has {', '.join(known)}")
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
+    model: PictureClassifier = model_class(config_class(**given))
+    return model
+
+
+def to_bytes(trained: TrainedClassifier) -> bytes:
+    """The classifier as the bytes of a safetensors file."""
+    header = {
+        "format": _FORMAT,
+        "format_version": FORMAT_VERSION,
+        "kind": trained.kind,
+        "config": asdict(trained.model.config),
+        "normalisation": asdict(trained.normalisation),
+        "n_frames": trained.n_frames,
+        "temperature": trained.temperature,
+        "summary": trained.summary,
+    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in trained.model.state_dict().items()}
+    data: bytes = save_tensors(tensors, {"volna": json.dumps(header, sort_keys=True, allow_nan=False)})
+    return data
+
+
+def from_bytes(data: bytes, *, source: str = "the classifier") -> TrainedClassifier:
+    """Rebuild a classifier from what :func:`to_bytes` returned.
+
+    Raises
+    ------
+    ModelError
+        No classifier of pictures, damaged, or written by a newer Volna.
+    """
+    header = _header(data, source)
+    try:
+        with torch.device("meta"):  # sizes only: a file cannot ask for more memory than its own weights
+            model = build_classifier(header["kind"], header["config"])
+        _fill(model, load_tensors(data))
+        normalisation = dict(header["normalisation"])
+        normalisation["mean_db"] = tuple(normalisation["mean_db"])
+        n_frames, temperature = int(header["n_frames"]), float(header["temperature"])
+        if n_frames < 1 or not 0 < temperature < float("inf"):
+            raise ModelError("its settings make no sense")
+        summary = dict(header["summary"])
+        return TrainedClassifier(
+            model, header["kind"], Normalisation(**normalisation), n_frames, temperature, summary
+        )
+    except ModelError as error:
+        raise ModelError(f"{source}: {error}") from error
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ModelError(f"{source} is damaged: {reason}; train it again") from error
+
+
+def _header(data: bytes, source: str) -> dict[str, Any]:
+    refusal = f"{source} is no classifier of pictures, or it is damaged"
+    length = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or not 2 <= length <= min(len(data) - 8, _MAX_HEADER_BYTES):
+        raise ModelError(refusal)
+    try:
+        header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["volna"])
+        version = header["format_version"] if header["format"] == _FORMAT else None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelError(refusal) from error
+    if not isinstance(version, int):
+        raise ModelError(refusal)
+    if version > FORMAT_VERSION:
+        raise ModelError(f"{source} was written by a newer Volna (format {version}): update Volna")
+    return dict(header)
+
+
+def _fill(model: PictureClassifier, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Put the weights in place; every name, shape and type must agree, every value be finite."""
+    if bad := [name for name, t in tensors.items() if t.is_floating_point() and not bool(torch.isfinite(t).all())]:
+        raise ModelError(f"holds values that are not finite in {bad[0]}")
+    expected = model.state_dict()
+    if bad := [name for name, t in tensors.items() if name in expected and t.dtype != expected[name].dtype]:
+        raise ModelError(f"{bad[0]} is {tensors[bad[0]].dtype}, expected {expected[bad[0]].dtype}")
+    model.load_state_dict(dict(tensors), strict=True, assign=True)
+    model.eval().requires_grad_(False)
