@@ -56,7 +56,7 @@ def a_model(**changes: Any) -> ModelReport:
     fields: dict[str, Any] = {
         "id": "5f0c2a7be1d94c33", "file": "m.safetensors", "n_bytes": 1_600_000, "architecture": "conv",
         "config": {"latent": 64, "channels": (16, 32)}, "n_parameters": 417993, "stride": 16, "dim": 64,
-        "mel_config": mel, "normalisation": {"std_db": 9.0}, "summary": summary, "version": "0.1.0",
+        "input": "log-mel", "mel_config": mel, "normalisation": {"std_db": 9.0}, "summary": summary, "version": "0.1.0",
     }  # fmt: skip
     return ModelReport(**{**fields, **changes})
 
@@ -209,9 +209,9 @@ def test_train_without_a_folder_is_the_library(run: Run) -> None:
 def test_train_with_a_folder_makes_a_file(run: Run) -> None:
     done = run("train", "f", "-o", "m.safetensors", "--model", "pca", "--latent", "8", "--loss", "mae", "--optimizer",
                "sgd", "--preset", "tiny", "--time-budget", "90s", "--resume", "--seed", "3", "--device", "cpu",
-               "--force", "--jobs", "2")  # fmt: skip
+               "--force", "--jobs", "2", "--input", "mfcc")  # fmt: skip
     chosen = {"model": "pca", "latent": 8, "loss": "mae", "optimizer": "sgd", "preset": "tiny"}
-    rest = {"train_time_s": 90.0, "resume": True, "seed": 3, "device": "cpu", "force": True, "jobs": 2}
+    rest = {"train_time_s": 90.0, "resume": True, "seed": 3, "device": "cpu", "force": True, "jobs": 2, "input": "mfcc"}
     assert done.calls == [("train_folder", ("f", "m.safetensors"), {**chosen, **rest})]
     assert "config" not in done.out
     assert "a remark" in done.err

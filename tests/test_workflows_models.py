@@ -169,7 +169,7 @@ def test_sounds_of_an_earlier_run_are_not_trained_on(folder: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"device": "cuda"}, "auto, cpu"),
+        ({"device": "tpu"}, "auto, cpu, cuda"),
         ({"model": "oracle"}, "conv"),
         ({"loss": "guess"}, "mse, mae"),
         ({"preset": "huge"}, "tiny, small, gpu"),
@@ -203,20 +203,28 @@ def test_every_preset_fits_every_architecture() -> None:
 
     for model in MODELS:
         for preset in learning.PRESETS:
-            choices = {**learning.CHOICES, "model": model, "preset": preset}
+            heard = "wave" if model == "wave" else "log-mel"
+            choices = {**learning.CHOICES, "model": model, "input": heard, "preset": preset}
             config = training_config(choices, learning.PRESETS)
             assert config["model"] == model
     assert learning.training_config(Pool(1)) == {}  # the default is the training loop's own
+    for model, heard in (("conv", "wave"), ("wave", "log-mel")):
+        with pytest.raises(InputError, match="the input wave and the model wave go together"):
+            training_config({**learning.CHOICES, "model": model, "input": heard}, learning.PRESETS)
 
 
 def test_the_command_line_offers_what_there_is() -> None:
     from volna.cli import options
+    from volna.features.inputs import INPUTS
     from volna.models import MODELS
+    from volna.training.config import DEVICES
     from volna.training.losses import RECONSTRUCTION
     from volna.training.state import OPTIMIZERS
 
     assert set(options.ARCHITECTURES) == set(MODELS)
     assert set(options.LOSSES) == set(RECONSTRUCTION)
+    assert options.INPUTS == INPUTS
+    assert options.DEVICES == DEVICES == workflow.DEVICES
     assert set(options.OPTIMIZERS) == set(OPTIMIZERS)
     assert set(options.PRESETS) == set(learning.PRESETS)
     assert set(workflow.ONNX_FILES) == set(export.NAMES)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from volna.audio.decode import open_audio
+from volna.features.inputs import as_input
 from volna.features.recipe import ANALYSIS, DESCRIPTOR_NAMES, Analysis, analyse
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Track:
     descriptors : numpy.ndarray
         float32 ``(n_descriptors,)``, raw, named by `volna.features.recipe.DESCRIPTOR_NAMES`.
     log_mels : list of numpy.ndarray
-        One float32 ``(n_mels, n_frames)`` in dB per window.
+        One float32 ``(n_mels, n_frames)`` in dB per window; another input of a model where that was asked for.
     short : bool
         Less than three seconds, tiled.
     """
@@ -79,12 +80,15 @@ class Recognised:
     answer: str
 
 
-def listen(path: str | Path, segment: str = "spread") -> Generator[str, str | None, Track | Recognised]:
+def listen(
+    path: str | Path, segment: str = "spread", input: str = "log-mel"
+) -> Generator[str, str | None, Track | Recognised]:
     """Read the windows of a file and, unless they are known, analyse them.
 
     A generator in the manner of `volna.pool`: it yields the hash of the coded audio before anything is
     decoded. Sent ``"new"`` (or None) it goes on and returns a `Track`; sent anything else it returns a
-    `Recognised` with that answer.
+    `Recognised` with that answer. `input` is what the model hears (`volna.features.inputs`); with another than the
+    log-mel, ``log_mels`` holds that.
 
     Raises
     ------
@@ -98,19 +102,20 @@ def listen(path: str | Path, segment: str = "spread") -> Generator[str, str | No
             return Recognised(coded.audio_hash, audio.duration_s, audio.metadata, answer or "")
         windows = audio.decode(coded, ANALYSIS.sample_rate)
         analysis = analyse(windows, ANALYSIS)
+        heard = analysis.log_mels if input == "log-mel" else [as_input(window, input) for window in windows]
         return Track(
             coded.audio_hash,
             audio.duration_s,
             audio.metadata,
             analysis.descriptors,
-            analysis.log_mels,
+            heard,
             analysis.short,
         )
 
 
-def hear(path: str | Path, segment: str = "spread") -> Track:
+def hear(path: str | Path, segment: str = "spread", input: str = "log-mel") -> Track:
     """`listen` to the end, without asking anybody."""
-    conversation = listen(path, segment)
+    conversation = listen(path, segment, input)
     next(conversation)
     try:
         conversation.send("new")
@@ -166,6 +171,15 @@ class Embedder:
     def id(self) -> str:
         return self.checkpoint.id
 
+    @property
+    def input(self) -> str:
+        """What the model hears, one of `volna.features.inputs.INPUTS`."""
+        return self.checkpoint.input
+
+    def embed_samples(self, samples: np.ndarray) -> np.ndarray:
+        """The vector of one window of samples at the rate of the analysis."""
+        return self.embed([as_input(samples, self.input)])
+
     def embed(self, log_mels: list[np.ndarray]) -> np.ndarray:
         """Pool what the encoder hears in all windows by mean and spread over time, and read it as one vector.
 
@@ -213,7 +227,7 @@ def embed_file(path: str | Path, model: Embedder | bytes | str | Path, *, segmen
     (128,)
     """
     embedder = model if isinstance(model, Embedder) else Embedder(model)
-    return embedder.embed(hear(path, segment).log_mels)
+    return embedder.embed(hear(path, segment, embedder.input).log_mels)
 
 
 _embedder: Embedder | None = None

@@ -9,6 +9,8 @@ import click
 from volna.cli import reports
 from volna.cli.options import (
     ARCHITECTURES,
+    DEVICES,
+    INPUTS,
     LOSSES,
     OPTIMIZERS,
     PRESETS,
@@ -29,11 +31,13 @@ __all__ = ["embed", "model", "train"]
 @click.argument("folder", required=False)
 @click.option("-o", "--output", metavar="FILE", help="With FOLDER: where the model goes [default: model.safetensors].")
 @click.option("--model", type=click.Choice(ARCHITECTURES), default="conv", show_default=True, help="The architecture.")
+@click.option("--input", type=click.Choice(INPUTS), help="With FOLDER: what it hears [default: log-mel].")
 @click.option("--latent", type=click.IntRange(min=1), metavar="N", help="Numbers per latent [default: 64].")
 @click.option("--loss", type=click.Choice(LOSSES), default="mse", show_default=True, help="Of the reconstruction.")
 @click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="adamw", show_default=True, help="What descends.")
 @click.option("--preset", type=click.Choice(PRESETS), default="small", show_default=True, help="Size and steps.")
-@click.option("--device", type=click.Choice(("auto", "cpu")), default="auto", show_default=True, help="Both: the CPU.")
+@click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True,
+              help="With FOLDER: auto is a GPU where torch finds one.")  # fmt: skip
 @time_budget_option
 @click.option("--resume", is_flag=True, help="With FOLDER: go on from the last state. A library always does.")
 @force_option
@@ -57,10 +61,10 @@ def train(folder: str | None, as_json: bool, train_time: float, **options: Any) 
     """
     from volna import workflows
 
-    for_folders = {name: options.pop(name) for name in ("output", "resume", "force", "device")}
+    for_folders = {name: options.pop(name) for name in ("output", "resume", "force", "device", "input")}
     library = options.pop("library")
-    if folder is None and (for_folders["output"] or for_folders["force"]):
-        raise click.UsageError("-o and --force go with a FOLDER; a library keeps its model itself")
+    if folder is None and (for_folders["output"] or for_folders["force"] or for_folders["input"]):
+        raise click.UsageError("-o, --force and --input go with a FOLDER; a library keeps its model itself")
     if folder is not None and _on_command_line("library"):
         raise click.UsageError("a FOLDER and --library exclude one another")
     with Progress() as progress:

@@ -10,6 +10,8 @@ import click
 
 __all__ = [
     "ARCHITECTURES",
+    "DEVICES",
+    "INPUTS",
     "LOSSES",
     "OPTIMIZERS",
     "PRESETS",
@@ -33,7 +35,11 @@ __all__ = [
 
 SEGMENTS = ("spread", "start", "middle", "end")
 SPACES = ("autoencoder", "descriptors", "both")
-ARCHITECTURES = ("conv", "pca", "dense", "recurrent", "memory", "variational", "denoising", "masked", "adversarial")
+ARCHITECTURES = (
+    "conv", "pca", "dense", "recurrent", "memory", "variational", "denoising", "masked", "adversarial", "wave",
+)  # fmt: skip
+DEVICES = ("auto", "cpu", "cuda")
+INPUTS = ("log-mel", "linear", "mfcc", "wave")
 LOSSES = ("mse", "mae", "bce", "spectral_convergence")
 OPTIMIZERS = ("adamw", "adam", "sgd", "rmsprop")
 PRESETS = ("tiny", "small", "gpu")

@@ -205,7 +205,7 @@ def model_report(model: ModelReport) -> list[str]:
     if mel:
         step_s = model.stride * mel["hop_length"] / mel["sample_rate"]
         rows.append(("latent", f"every {model.stride} frames, {step_s:.2f} s"))
-        rows.append(("log-mel", _mel_text(mel)))
+        rows.append((model.input, _mel_text(mel) if model.input == "log-mel" else _frames_text(mel)))
     if trained:
         used = f"{trained.get('n_training', '?')} sounds, {trained.get('n_validation', '?')} held out"
         rows.append(
@@ -217,7 +217,11 @@ def model_report(model: ModelReport) -> list[str]:
 
 def _mel_text(mel: dict[str, Any]) -> str:
     bands = f"{mel['n_mels']} bands from {mel['fmin_hz']:g} to {mel['fmax_hz']:g} Hz ({mel['mel_scale']})"
-    return f"{bands}, {mel['n_fft']} samples every {mel['hop_length']} at {mel['sample_rate']} Hz"
+    return f"{bands}, {_frames_text(mel)}"
+
+
+def _frames_text(mel: dict[str, Any]) -> str:
+    return f"{mel['n_fft']} samples every {mel['hop_length']} at {mel['sample_rate']} Hz"
 
 
 def export_report(exported: ExportReport) -> list[str]:

@@ -20,6 +20,7 @@ from volna.models.memory import MemoryAutoencoder, MemoryConfig
 from volna.models.pca import PcaAutoencoder, PcaConfig
 from volna.models.recurrent import RecurrentAutoencoder, RecurrentConfig
 from volna.models.variational import VariationalAutoencoder, VariationalConfig
+from volna.models.wave import WaveAutoencoder, WaveConfig
 
 __all__ = ["MODELS"]
 
@@ -33,4 +34,5 @@ MODELS: dict[str, tuple[Any, Any]] = {
     "denoising": (DenoisingConfig, DenoisingAutoencoder),
     "masked": (MaskedConfig, MaskedAutoencoder),
     "adversarial": (AdversarialConfig, AdversarialAutoencoder),
+    "wave": (WaveConfig, WaveAutoencoder),
 }

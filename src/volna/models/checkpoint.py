@@ -78,6 +78,11 @@ class Checkpoint:
         return self.model.config
 
     @property
+    def input(self) -> str:
+        """What the model hears, one of `volna.features.inputs.INPUTS`."""
+        return str(self.summary.get("config", {}).get("input", "log-mel"))
+
+    @property
     def dim(self) -> int:
         """Length of a track's vector; 0 before the reading was fitted."""
         return self.reading.dim if self.reading else 0

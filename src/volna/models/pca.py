@@ -20,6 +20,8 @@ from volna.models.layers import pad_frames
 
 __all__ = ["PcaAutoencoder", "PcaConfig", "fit_pca"]
 
+LARGEST_WHOLE = 2048  # rows of a covariance whose eigenvectors are all computed
+
 
 @dataclass(frozen=True)
 class PcaConfig:
@@ -101,15 +103,31 @@ def fit_pca(log_mels: Iterable[NDArray[Any]], config: PcaConfig) -> PcaAutoencod
     if n == 0:
         raise ModelError("expected at least one log-mel to fit the principal components, got none")
     mean = total / n
-    values, vectors = np.linalg.eigh(gram / n - np.outer(mean, mean))
     keep = min(config.latent, size, max(n - 1, 0))
-    rows = vectors[:, ::-1][:, :keep].T  # largest first
+    values, vectors = _largest(gram / n - np.outer(mean, mean), keep)
+    rows = vectors.T
     rows = rows * np.sign(rows[np.arange(keep), np.abs(rows).argmax(axis=1)])[:, None]
     model = PcaAutoencoder(config).eval()
     model.components[:keep] = torch.from_numpy(np.ascontiguousarray(rows)).float()
-    model.spread[:keep] = torch.from_numpy(np.sqrt(np.maximum(values[::-1][:keep], 0.0)))
+    model.spread[:keep] = torch.from_numpy(np.sqrt(np.maximum(values, 0.0)))
     model.mean.copy_(torch.from_numpy(mean))
     return model
+
+
+def _largest(covariance: NDArray[np.float64], k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The ``k`` largest eigenvalues, falling, and their vectors as columns.
+
+    Of large matrices (a linear spectrum, samples) all of them would take a minute; Lanczos finds the few in seconds.
+    """
+    size = len(covariance)
+    if size <= LARGEST_WHOLE or k >= size - 1 or k == 0:
+        values, vectors = np.linalg.eigh(covariance)
+    else:
+        from scipy.sparse.linalg import eigsh
+
+        values, vectors = eigsh(covariance, k, v0=np.ones(size))  # a fixed beginning: equal data, equal models
+    order = np.argsort(values)[::-1][:k]
+    return values[order], vectors[:, order]
 
 
 def _patches(mel: NDArray[Any], config: PcaConfig) -> NDArray[np.float32]:

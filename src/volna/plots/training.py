@@ -30,6 +30,12 @@ __all__ = ["Reconstruction", "draw_reconstructions", "draw_training_curve"]
 
 LEVEL_LINES = ((GREEN, "-."), (BLACK, ":"))
 LOUDEST_SHARE = 99.5  # percentile of the cells that the colours span
+ROWS = {
+    "log-mel": "frequency in Hz, mel scale",
+    "linear": "frequency in Hz",
+    "mfcc": "cepstral coefficient",
+    "wave": "sample of the hop",
+}
 LOSSES = {
     "mse": "mean squared error",
     "mae": "mean absolute error",
@@ -96,7 +102,9 @@ def draw_training_curve(
     save_figure(figure, file)
 
 
-def draw_reconstructions(pairs: Sequence[Reconstruction], file: Target, config: MelConfig, title: str = "") -> None:
+def draw_reconstructions(
+    pairs: Sequence[Reconstruction], file: Target, config: MelConfig, title: str = "", *, heard: str = "log-mel"
+) -> None:
     """Draw originals above their reconstructions, a column each, all in the same colours.
 
     Parameters
@@ -107,6 +115,8 @@ def draw_reconstructions(pairs: Sequence[Reconstruction], file: Target, config: 
         Where the PNG goes: a path, replaced where it exists, or a binary file.
     config
         How the log-mels were made, for the axes in seconds and hertz.
+    heard
+        What the rows are, one of `volna.features.inputs.INPUTS`.
 
     Raises
     ------
@@ -118,27 +128,40 @@ def draw_reconstructions(pairs: Sequence[Reconstruction], file: Target, config: 
     figure = new_figure(3.2 * len(pairs) + 1.2, 5.2)
     grid = figure.subplots(2, len(pairs), squeeze=False, sharex="col", sharey=True)
     cells = np.concatenate([pair.original.ravel() for pair in pairs])
+    unit = " dB" if heard in ("log-mel", "linear") else ""
     low, high = np.percentile(cells, [100 - LOUDEST_SHARE, LOUDEST_SHARE])
     for column, pair in zip(grid.T, pairs, strict=True):
         error = float(np.sqrt(np.mean((pair.original - pair.reconstructed) ** 2)))
         for axes, mel, name in zip(
-            column, (pair.original, pair.reconstructed), (pair.name, f"error {error:.1f} dB (rms)"), strict=True
+            column, (pair.original, pair.reconstructed), (pair.name, f"error {error:.2g}{unit} (rms)"), strict=True
         ):
             seconds = mel.shape[1] * config.hop_length / config.sample_rate
             image = axes.imshow(
                 mel, origin="lower", aspect="auto", cmap=COLOUR_MAP, vmin=low, vmax=high, interpolation="nearest",
-                extent=(0, seconds, -0.5, config.n_mels - 0.5),
+                extent=(0, seconds, -0.5, len(mel) - 0.5),
             )  # fmt: skip
             axes.set_title(short_name(name), fontsize=9)
         column[-1].set_xlabel("time in s")
-    bands, labels = mel_ticks(config)
+    bands, labels = _rows(config, heard, len(pairs[0].original))
     for axes, name in zip(grid[:, 0], ("original", "reconstruction"), strict=True):
         axes.set_yticks(bands, labels)
-        axes.set_ylabel(f"{name}\nfrequency in Hz, mel scale")
-    figure.colorbar(image, ax=grid, label="dB re the sound's mean level")
+        axes.set_ylabel(f"{name}\n{ROWS[heard]}")
+    figure.colorbar(image, ax=grid, label=f"{unit.strip() or 'value'} re the sound's mean")
     figure.suptitle(plain_text(title), fontsize=10)
     save_figure(figure, file)
 
 
 def _number(value: Any) -> float:
     return math.nan if value is None or not math.isfinite(value) else float(value)
+
+
+def _rows(config: MelConfig, heard: str, n_rows: int) -> tuple[list[float], list[str]]:
+    """Where the rows of an input are labelled, and how."""
+    if heard == "log-mel":
+        return mel_ticks(config)
+    if heard == "linear":
+        hz = np.arange(1000, n_rows * config.sample_rate / config.n_fft, 1000)
+        return list(hz * config.n_fft / config.sample_rate), [f"{value:.0f}" for value in hz]
+    first = 1 if heard == "mfcc" else 0
+    rows = np.linspace(0, n_rows - 1, 5).round()
+    return list(rows), [f"{row + first:.0f}" for row in rows]

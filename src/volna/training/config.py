@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from volna.errors import InputError
+from volna.features.inputs import INPUTS
 from volna.models import MODELS
 from volna.training.losses import CONTRAST, RECONSTRUCTION
 from volna.training.state import OPTIMIZERS
 
-__all__ = ["LOSS_WEIGHTS", "TrainConfig", "check", "plain"]
+__all__ = ["DEVICES", "LOSS_WEIGHTS", "TrainConfig", "check", "plain"]
 
+DEVICES = ("auto", "cpu", "cuda")
 LOSS_WEIGHTS = {
     "kl": 0.1,  # nats a cell: twice the variance that the decoder may leave, were it a Gaussian
     "memory/entropy": 2e-4,  # as in Gong et al. (2019)
@@ -24,6 +26,9 @@ LOSS_WEIGHTS = {
 @dataclass(frozen=True)
 class TrainConfig:
     """All settings of a training; times in seconds, ``gain`` in units of the conditioned input (about 9 dB each).
+
+    ``input`` says what the cache holds, see `volna.features.inputs`. ``device``: ``"auto"`` is a GPU where torch finds
+    one, else the processor.
 
     ``max_steps`` and ``time_budget_s``: whichever comes first. With ``time_budget_s=None`` the result depends on the
     seed and the data alone. ``patience`` counts validations without a better loss. ``mask_bands`` and ``mask_frames``
@@ -36,6 +41,7 @@ class TrainConfig:
     """
 
     model: str = "conv"
+    input: str = "log-mel"
     model_config: Mapping[str, Any] = field(default_factory=dict)
     loss: str = "mse"
     optimizer: str = "adamw"
@@ -62,6 +68,7 @@ class TrainConfig:
     patience: int = 12
     seed: int = 0
     n_threads: int | None = None
+    device: str = "auto"
 
     def weight(self, name: str, done: float) -> float:
         """Weight of a named loss when ``done`` of the training is behind."""
@@ -78,6 +85,8 @@ def plain(config: TrainConfig) -> dict[str, Any]:
 def check(config: TrainConfig) -> None:
     for setting, value, known in (
         ("model", config.model, MODELS),
+        ("input", config.input, INPUTS),
+        ("device", config.device, DEVICES),
         ("loss", config.loss, RECONSTRUCTION),
         ("contrast", config.contrast, CONTRAST),
         ("optimizer", config.optimizer, OPTIMIZERS),

@@ -32,6 +32,8 @@ from volna.models.checkpoint import build
 from volna.models.pca import PcaAutoencoder, PcaConfig, fit_pca
 from volna.training.config import TrainConfig, check, plain
 from volna.training.dataset import MelCache, batches, tracks_of_step
+from volna.training.devices import choose_device
+from volna.training.logs import open_log
 from volna.training.losses import RECONSTRUCTION
 from volna.training.report import Clock, Data, conditioned, finish, prepare, reconstruction_loss
 from volna.training.state import TrainingState, load_state, new_state, remember_best, save_state
@@ -64,6 +66,7 @@ def train(
     groups: Mapping[str, str] | None = None,
     rows: Mapping[str, NDArray[np.float32]] | None = None,
     resume_from: str | Path | None = None,
+    log_folder: str | Path | None = None,
     progress: Callable[[dict[str, Any]], None] | None = None,
 ) -> TrainResult:
     """Train on every track of a :class:`~volna.training.dataset.MelCache`.
@@ -84,6 +87,8 @@ def train(
     resume_from
         A state file of an interrupted training. One that is missing, damaged or of other settings or tracks is left
         aside and the training begins anew; ``summary["resumed"]`` tells.
+    log_folder
+        Where TensorBoard logs go, where TensorBoard is installed.
     progress
         Called about twice a second with ``step, fraction, train_loss, val_loss, seconds, eta_s``.
 
@@ -94,7 +99,10 @@ def train(
     ModelError
         No usable track in the cache, or the loss stays not finite.
     """
-    steps = train_steps(cache_folder, config, mel_config=mel_config, groups=groups, rows=rows, resume_from=resume_from)
+    steps = train_steps(
+        cache_folder, config, mel_config=mel_config, groups=groups, rows=rows, resume_from=resume_from,
+        log_folder=log_folder,
+    )  # fmt: skip
     while True:
         try:
             event = next(steps)
@@ -108,7 +116,7 @@ def train_task(settings: Mapping[str, Any]) -> Generator[tuple[str, dict[str, An
     """:func:`train` for a child process: yields ``("progress", event)`` and returns the result as a dict.
 
     ``settings``: ``cache_folder``, and optionally ``config`` (a dict of :class:`TrainConfig`), ``mel_config``,
-    ``groups``, ``rows`` and ``resume`` (default true: take up the state in the folder where it fits).
+    ``groups``, ``rows``, ``log_folder`` and ``resume`` (default true: take up the state in the folder where it fits).
     """
     try:
         config = TrainConfig(**settings.get("config", {}))
@@ -122,6 +130,7 @@ def train_task(settings: Mapping[str, Any]) -> Generator[tuple[str, dict[str, An
         groups=settings.get("groups"),
         rows=settings.get("rows"),
         resume_from=folder / STATE_NAME if settings.get("resume", True) else None,
+        log_folder=settings.get("log_folder"),
     )
     while True:
         try:
@@ -139,6 +148,7 @@ def train_steps(
     groups: Mapping[str, str] | None = None,
     rows: Mapping[str, NDArray[np.float32]] | None = None,
     resume_from: str | Path | None = None,
+    log_folder: str | Path | None = None,
 ) -> Generator[dict[str, Any], None, TrainResult]:
     """:func:`train` as a generator of its progress events, which returns the result."""
     config = config or TrainConfig()
@@ -146,7 +156,8 @@ def train_steps(
     before = torch.get_num_threads(), torch.get_rng_state()
     torch.set_num_threads(config.n_threads or before[0])
     try:
-        return (yield from _run(MelCache(cache_folder), config, dict(mel_config or {}), groups, rows, resume_from))
+        places = (resume_from, Path(log_folder) if log_folder else None)
+        return (yield from _run(MelCache(cache_folder), config, dict(mel_config or {}), groups, rows, *places))
     finally:
         torch.set_num_threads(before[0])
         torch.set_rng_state(before[1])
@@ -159,21 +170,26 @@ def _run(
     groups: Mapping[str, str] | None,
     rows: Mapping[str, NDArray[np.float32]] | None,
     resume_from: str | Path | None,
+    log_folder: Path | None,
 ) -> Generator[dict[str, Any], None, TrainResult]:
     started = time.perf_counter()
-    data = prepare(cache, groups=groups, n_frames=config.n_frames, val_share=config.val_share, seed=config.seed)
+    data = prepare(
+        cache, groups=groups, n_frames=config.n_frames, val_share=config.val_share, seed=config.seed, input=config.input
+    )
+    device = choose_device(config.device)
     model = _new_model(config, data)
     pca = fit_pca(conditioned(data), PcaConfig(data.n_mels, model.config.latent, model.stride))
     if config.model == "pca":
         return _closed_form(pca, data, config, mel_config, Clock(started, config.time_budget_s))
     if hasattr(model, "start_from"):
         model.start_from(pca)
-    state = new_state(model, config.optimizer, config.lr, config.weight_decay)
+    state = new_state(model.to(device), config.optimizer, config.lr, config.weight_decay)
     fingerprint = _fingerprint(config, data)
     resumed = resume_from is not None and load_state(resume_from, state, fingerprint)
     clock = Clock(started - state.seconds, config.time_budget_s)
     n_before, first_s = state.step, clock.seconds()
 
+    log = open_log(log_folder)
     size = {"batch_size": config.batch_size, "n_frames": config.n_frames}
     alike = _rows_of(data, rows)
     draws = batches(cache, data.training, **size, seed=config.seed, first_step=n_before)
@@ -186,6 +202,7 @@ def _run(
         state.seconds = clock.seconds()
         if state.step % config.val_every == 0 or state.step == config.max_steps:
             _validate(state, data.held_out, config, rate)
+            log(state.history[-1])
         if clock.due("save", SAVE_EVERY_S):
             save_state(cache.folder / STATE_NAME, state, fingerprint)
         if clock.due("report", REPORT_EVERY_S) or state.step == config.max_steps:
@@ -195,6 +212,7 @@ def _run(
         _validate(state, data.held_out, config, 0.0)
     save_state(cache.folder / STATE_NAME, state, fingerprint)
     val_loss = _keep(state, stopped)
+    state.average.cpu()
     speed = 2 * config.batch_size * (state.step - n_before) / max(state.seconds - first_s, 1e-9)
     used = {"stopped": stopped, "resumed": resumed, "windows_per_s": round(speed, 1), "n_undone": state.n_undone}
     used |= {"steps": state.step, "val_loss": val_loss, "config": plain(config)}
@@ -288,7 +306,7 @@ def _mean(values: list[float]) -> float | None:
 def _fingerprint(config: TrainConfig, data: Data) -> str:
     """Names what a saved state belongs to: every setting but how long and on how many threads, and the tracks."""
     settings = plain(config)
-    for name in ("max_steps", "time_budget_s", "n_threads", "patience"):
+    for name in ("max_steps", "time_budget_s", "n_threads", "patience", "device"):
         settings.pop(name)
     tracks = [[track.key for track in part] for part in (data.training, data.validation)]
     return hashlib.sha256(json.dumps([settings, tracks], sort_keys=True).encode()).hexdigest()

@@ -18,14 +18,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from volna.errors import ModelError
+from volna.features.inputs import FLOORS_DB
 from volna.models.checkpoint import Checkpoint, to_bytes
 from volna.models.layers import Normalisation, condition, fit_normalisation, pool_log_mels
 from volna.models.pca import PcaAutoencoder
 from volna.models.reading import Reading, fit_reading
 from volna.training.dataset import MelCache, Track, scan_tracks, split_tracks, tile_frames
+from volna.training.devices import device_of
 
 __all__ = ["Clock", "Data", "conditioned", "finish", "prepare", "reconstruction_loss"]
 
+SCAN_DB = 80.0  # log-mels come with a floor of their own, 55 dB
 N_HELD_OUT = 256  # windows that validate
 N_FITTED = 400  # tracks whose spread sets the scale of the input
 N_PCA = 150  # tracks that the principal components are fitted on: about 10 000 patches
@@ -80,14 +83,24 @@ class Data:
         return self.training[0].n_mels
 
 
-def prepare(cache: MelCache, *, groups: Mapping[str, str] | None, n_frames: int, val_share: float, seed: int) -> Data:
+def prepare(
+    cache: MelCache,
+    *,
+    groups: Mapping[str, str] | None,
+    n_frames: int,
+    val_share: float,
+    seed: int,
+    input: str = "log-mel",
+) -> Data:
     """Scan the cache, hold out whole tracks, fit the conditioning on the rest, cut the windows that validate."""
-    tracks, unusable = scan_tracks(cache)
+    floor_db = FLOORS_DB[input]
+    tracks, unusable = scan_tracks(cache, top_db=max(floor_db, SCAN_DB))
     if not tracks:
         raise ModelError(f"expected log-mels to train on in {cache.folder}, found none that can be read")
     training, validation = split_tracks(tracks, groups=groups, share=val_share, seed=seed)
     fitted = sample(training, N_FITTED, seed)
-    normalisation = fit_normalisation(windows for track in fitted if (windows := cache.get(track.key)))
+    cached = (windows for track in fitted if (windows := cache.get(track.key)))
+    normalisation = fit_normalisation(cached, top_db=floor_db)
     each = -(-N_HELD_OUT // len(validation))
     cut: list[NDArray[np.float32]] = []
     for track in validation:
@@ -105,9 +118,10 @@ def sample(tracks: list[Track], n: int, seed: int) -> list[Track]:
 
 @torch.inference_mode()
 def reconstruction_loss(model: Any, windows: Tensor, loss: Callable[[Tensor, Tensor], Tensor]) -> float:
-    """Mean loss over windows ``(n, n_mels, n_frames)``, every window weighing the same."""
+    """Mean loss over windows ``(n, n_mels, n_frames)``, every window weighing the same, on the model's own device."""
     model.eval()
-    total = sum([float(loss(model(part)["mel"], part)) * len(part) for part in torch.split(windows, _BATCH)])
+    parts = torch.split(windows.to(device_of(model)), _BATCH)
+    total = sum([float(loss(model(part)["mel"], part)) * len(part) for part in parts])
     return total / len(windows)
 
 

@@ -15,6 +15,7 @@ from volna.errors import ModelError
 from volna.models.layers import Normalisation, scale
 from volna.training.augment import jitter_gain, mask_bands_and_frames
 from volna.training.config import TrainConfig
+from volna.training.devices import device_of
 from volna.training.losses import CONTRAST, RECONSTRUCTION
 from volna.training.state import TrainingState, own_parameters, update_average
 
@@ -41,15 +42,16 @@ def take_step(
     clean = scale(np.concatenate([pairs[:, 0], pairs[:, 1]]), normalisation)
     clean = jitter_gain(clean, rng, config.gain)
     seen = mask_bands_and_frames(clean, rng, n_bands=config.mask_bands, n_frames=config.mask_frames)
-    target = torch.from_numpy(clean)
+    device = device_of(state.model)
+    target = torch.from_numpy(clean).to(device)
     # Weights only move by a finite gradient of limited length, so they stay finite; running means of batch norm do not.
     buffers = [buffer.clone() for buffer in state.model.buffers()]
 
     state.model.train()
     state.optimizer.zero_grad(set_to_none=True)
-    out = state.model(torch.from_numpy(seen))
+    out = state.model(torch.from_numpy(seen).to(device))
     reconstruction = RECONSTRUCTION[config.loss](out["mel"], target)
-    loss = _add_others(reconstruction, out, state, config, done, _wanted(rows, config))
+    loss = _add_others(reconstruction, out, state, config, done, _wanted(rows, config, device))
     torch.autograd.backward(loss)
     length = torch.nn.utils.clip_grad_norm_(own_parameters(state.model), config.clip)
 
@@ -64,14 +66,14 @@ def take_step(
         _undo(state, buffers)
 
 
-def _wanted(rows: NDArray[np.float32] | None, config: TrainConfig) -> Tensor | None:
+def _wanted(rows: NDArray[np.float32] | None, config: TrainConfig, device: torch.device) -> Tensor | None:
     """Soft targets of the contrast, ``(B, B)``: a track that sounds like another may be taken for it now and then.
 
     Told that every other track is wrong, a network learns to recognise recordings; this way it learns what they share.
     """
     if rows is None or not config.softness:
         return None
-    return torch.softmax(torch.from_numpy(rows @ rows.T) / config.softness, dim=1)
+    return torch.softmax(torch.from_numpy(rows @ rows.T).to(device) / config.softness, dim=1)
 
 
 def _add_others(

@@ -18,6 +18,7 @@ from volna.audio.decode import open_audio
 from volna.embedding import Recognised, Track, current_embedder, hear, hear_halves, listen
 from volna.errors import AudioError, InputError
 from volna.features import recipe
+from volna.features.inputs import n_rows
 from volna.features.recipe import ANALYSIS, SILENCE_DBFS, Analysis
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ __all__ = [
     "training_config",
 ]
 
+# A gain is added in dB, and masks hide bands: neither has a meaning in cepstra or samples.
+UNSPOILT = {"mfcc": {"gain": 0.0, "mask_bands": 4}, "wave": {"gain": 0.0, "mask_bands": 0}}
 WINDOW_S = 3.0  # of `placed_vectors`; a file is cut into equal windows of about this
 WINDOWS_AT_ONCE = 10  # so that a file of hours takes no more memory than a song
 
@@ -64,9 +67,11 @@ class Part:
     vector: np.ndarray | None
 
 
-def analyse(path: str, segment: str, cache_folder: str | None) -> Generator[str, str | None, Heard | Recognised]:
-    """Analyse one file unless the parent knows its hash; embed it, or cache its log-mels for training."""
-    track = yield from listen(path, segment)
+def analyse(
+    path: str, segment: str, cache_folder: str | None, input: str = "log-mel"
+) -> Generator[str, str | None, Heard | Recognised]:
+    """Analyse one file unless the parent knows its hash; embed it, or cache what a training hears of it."""
+    track = yield from listen(path, segment, input)
     if isinstance(track, Recognised):
         return track
     if cache_folder is not None:
@@ -165,8 +170,10 @@ def placed_vectors(path: str, segment: str, windowed: bool) -> list[Placed]:
     """
     if windowed:
         return _window_vectors(path)
-    track = hear(path, segment)
-    return [Placed(0.0, track.duration_s, _vector_of(track))]
+    embedder = current_embedder()
+    track = hear(path, segment, embedder.input if embedder else "log-mel")
+    vector = embedder.embed(track.log_mels) if embedder else track.descriptors
+    return [Placed(0.0, track.duration_s, vector)]
 
 
 def _window_vectors(path: str) -> list[Placed]:
@@ -181,15 +188,18 @@ def _window_vectors(path: str) -> list[Placed]:
             for k, window in enumerate(np.array_split(samples, some), first):
                 silent = float(np.ptp(window)) / 2 < 10 ** (SILENCE_DBFS / 20)
                 if n == 1 or not silent:
-                    vector = _vector_of(recipe.analyse([window], ANALYSIS))
+                    vector = _vector_of(window)
                     placed.append(Placed(k * length_s, length_s, vector))
     if not placed:
         raise AudioError(f"{path}: holds only silence")
     return placed
 
 
-def _vector_of(heard: Track | Analysis) -> np.ndarray:
+def _vector_of(samples: np.ndarray) -> np.ndarray:
     embedder = current_embedder()
+    if embedder is not None and embedder.input != "log-mel":
+        return embedder.embed_samples(samples)
+    heard = recipe.analyse([samples], ANALYSIS)
     return embedder.embed(heard.log_mels) if embedder else heard.descriptors
 
 
@@ -207,6 +217,7 @@ def describe_model(checkpoint: bytes, source: str) -> dict[str, Any]:
         "n_parameters": sum(parameter.numel() for parameter in model.model.parameters()),
         "stride": model.model.stride,
         "dim": model.dim,
+        "input": model.input,
         "mel_config": model.mel_config,
         "normalisation": normalisation,
         "summary": model.summary,
@@ -228,11 +239,15 @@ def training_config(choices: Mapping[str, Any], presets: Mapping[str, Any]) -> d
         if choices[name] not in known:
             raise InputError(f"expected {name} to be one of {', '.join(known)}, got {choices[name]!r}")
     settings = dict(presets[choices["preset"]])
+    heard = choices["input"]
+    if (heard == "wave") != (choices["model"] == "wave"):
+        raise InputError(f"the input wave and the model wave go together, got {heard} and {choices['model']}")
     sizes = {field.name for field in fields(MODELS[choices["model"]][0])}
     wanted = settings.pop("model_config", {}) | ({"latent": choices["latent"]} if choices["latent"] else {})
     settings["model_config"] = {name: size for name, size in wanted.items() if name in sizes}
-    build(choices["model"], settings["model_config"])
-    return settings | {name: choices[name] for name in ("model", "loss", "optimizer")}
+    build(choices["model"], settings["model_config"] | {"n_mels": n_rows(heard)})
+    named = {name: choices[name] for name in ("model", "input", "loss", "optimizer")}
+    return settings | UNSPOILT.get(heard, {}) | named
 
 
 def reconstruct_held_out(

@@ -47,7 +47,14 @@ THRESHOLD_TRACKS = 200
 SAMPLE_TRACKS = 3000
 GROWTH = 4  # past this many times the training size a new training is suggested
 CHUNK_TRACKS = 64
-CHOICES = {"model": "conv", "latent": None, "loss": "mse", "optimizer": "adamw", "preset": "small"}  # by default
+CHOICES: dict[str, Any] = {  # by default
+    "model": "conv",
+    "input": "log-mel",
+    "latent": None,
+    "loss": "mse",
+    "optimizer": "adamw",
+    "preset": "small",
+}
 # What a preset changes in the training's settings; sizes that an architecture does not have are left out of it.
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {
@@ -119,16 +126,8 @@ def cache_tracks(
             progress("Listening again", done, len(rows), "")
 
 
-def training_config(
-    pool: Pool,
-    *,
-    model: str = "conv",
-    latent: int | None = None,
-    loss: str = "mse",
-    optimizer: str = "adamw",
-    preset: str = "small",
-) -> dict[str, Any]:
-    """Settings of `volna.training.loop.TrainConfig` for what was chosen, empty for the defaults.
+def training_config(pool: Pool, **chosen: Any) -> dict[str, Any]:
+    """Settings of `volna.training.loop.TrainConfig` for what was chosen of `CHOICES`, empty for the defaults.
 
     A child of `pool` checks them, which knows the architectures: this process never loads torch.
 
@@ -137,9 +136,10 @@ def training_config(
     InputError
         Something chosen does not exist.
     """
-    choices = {"model": model, "latent": latent, "loss": loss, "optimizer": optimizer, "preset": preset}
+    choices = CHOICES | chosen
     if choices == CHOICES:
         return {}
+    latent = choices["latent"]
     if latent is not None and latent < 1:
         raise InputError(f"expected latent to be at least 1, got {latent}")
     (outcome,) = pool.run([Task("volna.workflows.jobs:training_config", (choices, PRESETS))])
@@ -157,6 +157,7 @@ def train_on_cache(
     *,
     rows: Mapping[str, np.ndarray] | None = None,
     resume: bool = True,
+    log_folder: Path | None = None,
     go_on: str = "run `volna train` to go on from its last state",
     progress: Progress = silent,
 ) -> dict[str, Any]:
@@ -174,6 +175,7 @@ def train_on_cache(
         "rows": rows,
         "config": dict(config),
         "resume": resume,
+        "log_folder": str(log_folder) if log_folder else None,
     }
 
     def report(task: Task, message: tuple[str, dict[str, Any]]) -> None:

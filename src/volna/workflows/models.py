@@ -35,7 +35,7 @@ __all__ = [
     "train_folder",
 ]
 
-DEVICES = ("auto", "cpu")
+DEVICES = ("auto", "cpu", "cuda")
 MOST_SOUNDS = 10_000  # drawn at random from a folder that has more; their log-mels take 1 GB at most
 N_PICTURES, PICTURE_FRAMES = 3, 128  # sounds in the picture of reconstructions, and how much of each: about 3 s
 ONNX_FILES = ("encoder.onnx", "decoder.onnx", "model.json")
@@ -53,6 +53,7 @@ class ModelReport:
     n_parameters: int
     stride: int
     dim: int
+    input: str
     mel_config: dict[str, Any]
     normalisation: dict[str, Any]
     summary: dict[str, Any]
@@ -172,6 +173,7 @@ def train_folder(
     output: str | Path = "model.safetensors",
     *,
     model: str = "conv",
+    input: str | None = None,
     latent: int | None = None,
     loss: str = "mse",
     optimizer: str = "adamw",
@@ -195,6 +197,8 @@ def train_folder(
         matplotlib is installed, ``<output>.curve.png`` and ``<output>.reconstruction.png``.
     model : str
         An architecture, a key of `volna.models.MODELS`.
+    input : {"log-mel", "linear", "mfcc", "wave"}, optional
+        What the model hears, see `volna.features.inputs`; by default the log-mel, and samples for the model "wave".
     latent : int, optional
         Numbers per latent; 64 by default, 16 in the preset "tiny".
     loss : {"mse", "mae", "bce", "spectral_convergence"}
@@ -209,8 +213,8 @@ def train_folder(
         Go on from the state of an earlier training of the same settings and sounds; otherwise it is discarded.
     seed : int
         Of the initial weights, the batches and what is held out.
-    device : {"auto", "cpu"}
-        Both are the processor: the training has no other device.
+    device : {"auto", "cpu", "cuda"}
+        Where it trains: "auto" is a GPU where torch finds one, else the processor.
     force : bool
         Replace an output that exists; `resume` does so too.
     jobs : int, optional
@@ -239,24 +243,27 @@ def train_folder(
     started_s = time.monotonic()
     target, progress, n_jobs = Path(output).expanduser(), progress or silent, jobs or default_jobs()
     if device not in DEVICES:
-        raise InputError(f"expected device to be one of {', '.join(DEVICES)} (there is no other yet), got {device!r}")
+        raise InputError(f"expected device to be one of {', '.join(DEVICES)}, got {device!r}")
+    heard = input or ("wave" if model == "wave" else "log-mel")
     check_free(target, force=force or resume)
-    cache = target.with_name(target.name + ".work") / FEATURES_VERSION
+    work = target.with_name(target.name + ".work")
+    cache = work / (FEATURES_VERSION if heard == "log-mel" else f"{FEATURES_VERSION}-{heard}")
     with Pool(1, n_threads=n_jobs) as pool, contextlib.ExitStack() as held:  # one child for all that needs torch
         config = learning.training_config(
-            pool, model=model, latent=latent, loss=loss, optimizer=optimizer, preset=preset
+            pool, model=model, input=heard, latent=latent, loss=loss, optimizer=optimizer, preset=preset
         )
         if not held.enter_context(learning.training_lock(cache)):
             raise ModelError(f"{cache.parent}: another run is training there; wait for it to end")
-        sounds = _hear(folder, cache, seed, n_jobs, progress)
+        sounds = _hear(folder, cache, heard, seed, n_jobs, progress)
         if not resume:
             for state in cache.glob("*.state"):
                 state.unlink()
-        config |= {"time_budget_s": train_time_s, "seed": seed, "n_threads": n_jobs}
+        config |= {"time_budget_s": train_time_s, "seed": seed, "n_threads": n_jobs, "device": device}
         go_on = "--resume goes on from its last state"
         result = learning.train_on_cache(
-            pool, cache, config, sounds.groups, resume=resume, go_on=go_on, progress=progress
-        )
+            pool, cache, config, sounds.groups, resume=resume, log_folder=work / "tensorboard", go_on=go_on,
+            progress=progress,
+        )  # fmt: skip
         checkpoint, summary = result["checkpoint"], result["summary"]
         with new_file(target, force=True) as file:
             file.write(checkpoint)
@@ -268,7 +275,7 @@ def train_folder(
         "id": hashlib.sha256(checkpoint).hexdigest()[:16],
         **sounds.sum(),
         "pictures": pictures,
-        "work_folder": str(cache.parent),
+        "work_folder": str(work),
         "seconds": round(time.monotonic() - started_s, 1),
         "failures": sounds.failures,
         "notes": notes,
@@ -298,8 +305,8 @@ class _Sounds:
         }
 
 
-def _hear(folder: str | Path, cache_folder: Path, seed: int, n_jobs: int, progress: Progress) -> _Sounds:
-    """Bring the log-mels of the sounds under a folder into the cache, decoding only what it lacks; drop all others."""
+def _hear(folder: str | Path, cache_folder: Path, heard: str, seed: int, n_jobs: int, progress: Progress) -> _Sounds:
+    """Bring what a training hears of a folder into the cache, decoding only what it lacks; drop all else."""
     from volna.training.dataset import MelCache
 
     scan = walk([Path(folder).expanduser()], on_folder=lambda n: progress("Scanning", n, None, "files"))
@@ -309,7 +316,7 @@ def _hear(folder: str | Path, cache_folder: Path, seed: int, n_jobs: int, progre
         raise InputError(f"{folder}: no audio files there, so nothing to train on")
     files = learning.draw_sample((found.path for found in scan.found), MOST_SOUNDS, seed)
     sounds, cache = _Sounds(len(scan.found), n_left_out=len(scan.found) - len(files)), MelCache(cache_folder)
-    tasks = (Task("volna.workflows.jobs:analyse", (path, "spread", str(cache_folder)), path) for path in files)
+    tasks = (Task("volna.workflows.jobs:analyse", (path, "spread", str(cache_folder), heard), path) for path in files)
     with Pool(min(n_jobs, len(files)), timeout_s=TIMEOUT_S) as pool:
         outcomes = pool.run(tasks, lambda task, audio_hash: "known" if audio_hash in cache else "new")
         for done, outcome in enumerate(outcomes, 1):
@@ -364,7 +371,8 @@ def _draw(
     drawn.append(target.with_name(target.name + ".reconstruction.png"))
     unseen = summary["n_training"] + summary["n_validation"] == summary["n_tracks"]
     seen = "sounds it was not trained on" if unseen else "what it was trained on, for want of other sounds"
+    heard = summary["config"]["input"]
     pairs = [training_plots.Reconstruction(Path(sounds.paths[key]).name, *mels) for key, *mels in outcome.result]
     with new_file(drawn[-1], force=True) as file:
-        training_plots.draw_reconstructions(pairs, file, ANALYSIS, f"{target.name}: {seen}")
+        training_plots.draw_reconstructions(pairs, file, ANALYSIS, f"{target.name}: {seen}", heard=heard)
     return [str(path) for path in drawn]
