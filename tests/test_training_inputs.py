@@ -24,7 +24,7 @@ from volna.training.dataset import MelCache
 from volna.training.loop import TrainConfig, train
 
 QUICK: dict[str, Any] = {"batch_size": 4, "n_frames": 32, "max_steps": 4, "val_every": 2, "time_budget_s": None}
-SMALL = {"conv": {"channels": (4, 4, 4, 8), "latent": 8}, "wave": {"channels": 4, "most_channels": 8, "latent": 8}}
+SMALL = {"conv": {"channels": (4, 4, 4, 8), "latent": 8}, "wave": {"first_channels": 4, "most_channels": 8, "latent": 8}}
 
 
 def cache_of(folder: Path, name: str, n: int = 6) -> MelCache:
@@ -66,7 +66,7 @@ def test_strides_multiply_to_the_hop() -> None:
 
 def test_the_wave_model_learns_a_wave() -> None:
     torch.manual_seed(0)
-    model = WaveAutoencoder(WaveConfig(n_mels=40, latent=16, channels=8, most_channels=32))
+    model = WaveAutoencoder(WaveConfig(n_mels=40, latent=16, first_channels=8, most_channels=32))
     phase = torch.rand(64, 1) * 6.28
     samples = torch.sin(torch.arange(40 * 32) * 0.05 + phase)
     x = samples.reshape(64, 32, 40).transpose(1, 2)

@@ -156,12 +156,12 @@ def test_one_short_sound_is_enough(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("inline")
 def test_sounds_of_an_earlier_run_are_not_trained_on(folder: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
-    heard = workflow._hear(folder, work, 0, 1, lambda *_: None)
+    heard = workflow._hear(folder, work, "log-mel", 0, 1, lambda *_: None)
     assert len(heard.paths) == N
     few = tmp_path / "few"
     few.mkdir()
     (few / "a.wav").write_bytes((folder / "tune 7.wav").read_bytes())
-    again = workflow._hear(few, work, 0, 1, lambda *_: None)
+    again = workflow._hear(few, work, "log-mel", 0, 1, lambda *_: None)
     assert [found.stem for found in work.glob("*.mel")] == list(again.paths)
 
 

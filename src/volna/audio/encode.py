@@ -5,9 +5,10 @@ The file is written beside its destination and renamed when complete, so nobody 
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from volna.audio.signal import resample
 from volna.audio.source import StrPath
 from volna.errors import AudioError, InputError
 
-__all__ = ["ENCODERS", "encode"]
+__all__ = ["ENCODERS", "encode", "encode_blocks", "written_rate"]
 
 CHUNK = 1 << 15  # samples handed to the encoder at once
 
@@ -141,27 +142,93 @@ def encode(
     >>> encode(pathlib.Path(tempfile.mkdtemp()) / "tone.flac", tone, 8000, tags={"title": "A"}).name
     'tone.flac'
     """
-    target = Path(path)
-    encoder = _encoder(target.suffix.lower(), codec)
+    encoder = _encoder(Path(path).suffix.lower(), codec)
     x = _checked(samples, sample_rate)
     rate = _rate(encoder, sample_rate)
-    x = resample(x, sample_rate, rate)
-    target_dir = target.parent
+    return encode_blocks(
+        path,
+        [resample(x, sample_rate, rate)],
+        rate,
+        codec=codec,
+        bit_rate=bit_rate,
+        tags=tags,
+        options=options,
+        container_options=container_options,
+    )
+
+
+def encode_blocks(
+    path: StrPath,
+    blocks: Iterable[NDArray[Any]],
+    sample_rate: int,
+    *,
+    codec: str | None = None,
+    bit_rate: int | None = None,
+    tags: Mapping[str, str] | None = None,
+    options: Mapping[str, str] | None = None,
+    container_options: Mapping[str, str] | None = None,
+) -> Path:
+    """Write a sound that comes in blocks, in the memory of one of them; all else as `encode`.
+
+    Parameters
+    ----------
+    blocks
+        Floating point ``(n_channels, n_samples)``, one after the other, the same number of channels in each. Blocks of
+        float64 keep their 32 bits in ``pcm_s32le``.
+    sample_rate
+        One that the format takes, see `written_rate`; nothing is resampled here.
+
+    Returns
+    -------
+    The path.
+
+    Raises
+    ------
+    InputError
+        For an unknown extension or codec, a rate that the format does not take, and blocks without a sample.
+    AudioError
+        When the file cannot be written.
+
+    Examples
+    --------
+    >>> encode_blocks("long.wav", sound.blocks(), sound.sample_rate)  # doctest: +SKIP
+    """
+    target = Path(path)
+    encoder = _encoder(target.suffix.lower(), codec)
+    if _rate(encoder, sample_rate) != sample_rate:
+        raise InputError(f"{target}: expected a rate that {encoder.codec} takes, got {sample_rate} Hz")
     temporary = ""
     try:
-        handle, temporary = tempfile.mkstemp(prefix=".volna-", suffix=target.suffix, dir=target_dir)
+        handle, temporary = tempfile.mkstemp(prefix=".volna-", suffix=target.suffix, dir=target.parent)
         os.close(handle)
         muxer = {**MUXER_OPTIONS.get(encoder.container, {}), **(container_options or {})}
         with av.open(temporary, "w", format=encoder.container, options=muxer) as container:
             container.metadata.update(tags or {})
-            _write(container, encoder, x, rate, bit_rate, dict(options or {}))
+            _write(container, encoder, _chunks(blocks), sample_rate, bit_rate, dict(options or {}))
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, target)
     except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise AudioError(f"{target}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
+    finally:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)
-        raise AudioError(f"{target}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
     return target
+
+
+def written_rate(path: StrPath, sample_rate: int, *, codec: str | None = None) -> int:
+    """The rate in Hz that a file of this name gets: the one given, or the next one above that its format takes.
+
+    Raises
+    ------
+    InputError
+        For an unknown extension or codec.
+
+    Examples
+    --------
+    >>> written_rate("a.wav", 11000), written_rate("a.opus", 11000), written_rate("a.mp3", 96000)
+    (11000, 48000, 48000)
+    """
+    return _rate(_encoder(Path(path).suffix.lower(), codec), sample_rate)
 
 
 def _encoder(extension: str, codec: str | None) -> Encoder:
@@ -199,33 +266,59 @@ LAYOUTS = ("mono", "stereo", "2.1", "quad", "5.0", "5.1", "6.1", "7.1")
 def _write(
     container: Any,
     encoder: Encoder,
-    x: NDArray[np.float32],
+    chunks: Iterator[NDArray[Any]],
     rate: int,
     bit_rate: int | None,
     options: dict[str, str],
 ) -> None:
-    layout = LAYOUTS[len(x) - 1]
-    if encoder.codec == "vorbis":  # libav's own encoder: two channels, and called experimental
-        options, layout, x = {"strict": "experimental", **options}, "stereo", np.vstack([x, x])[:2]
+    first = next(chunks, None)
+    if first is None:
+        raise InputError("expected at least one sample, got none")
+    n_channels, layout = len(first), LAYOUTS[len(first) - 1]
+    vorbis = encoder.codec == "vorbis"
+    if vorbis:  # libav's own encoder: two channels, and called experimental
+        options, layout = {"strict": "experimental", **options}, "stereo"
     stream = container.add_stream(encoder.codec, rate=rate, options=options)
     stream.layout, stream.format = layout, encoder.sample_format
     if bit_rate or encoder.bit_rate:
-        stream.bit_rate = bit_rate or (encoder.bit_rate or 0) * max(1, len(x)) // 2
-    for begin in range(0, x.shape[1], CHUNK):
-        frame = av.AudioFrame.from_ndarray(
-            _quantised(x[:, begin : begin + CHUNK], encoder.sample_format), encoder.sample_format, layout
-        )
+        n = 2 if vorbis else n_channels
+        stream.bit_rate = bit_rate or (encoder.bit_rate or 0) * max(1, n) // 2
+    begin = 0
+    for chunk in itertools.chain([first], chunks):
+        x = np.vstack([chunk, chunk])[:2] if vorbis else chunk
+        frame = av.AudioFrame.from_ndarray(_quantised(x, encoder.sample_format), encoder.sample_format, layout)
         frame.sample_rate, frame.pts = rate, begin
         container.mux(stream.encode(frame))
+        begin += x.shape[1]
     container.mux(stream.encode(None))
 
 
-def _quantised(x: NDArray[np.float32], sample_format: str) -> NDArray[Any]:
+def _chunks(blocks: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    """The same samples in pieces of `CHUNK`, the last one shorter."""
+    waiting: list[NDArray[Any]] = []
+    n_waiting = 0
+    for block in blocks:
+        if not 1 <= len(block) <= len(LAYOUTS):
+            raise InputError(f"expected 1 to {len(LAYOUTS)} channels, got {len(block)}")
+        waiting.append(block)
+        n_waiting += block.shape[1]
+        if n_waiting < CHUNK:
+            continue
+        joined = np.concatenate(waiting, axis=1) if len(waiting) > 1 else block
+        whole = n_waiting - n_waiting % CHUNK
+        for begin in range(0, whole, CHUNK):
+            yield joined[:, begin : begin + CHUNK]
+        waiting, n_waiting = [joined[:, whole:]], n_waiting - whole
+    if n_waiting:
+        yield np.concatenate(waiting, axis=1)
+
+
+def _quantised(x: NDArray[Any], sample_format: str) -> NDArray[Any]:
     """To the encoder's own numbers, ``(n_channels, n)`` if planar, else interleaved ``(1, n * n_channels)``."""
     kind = sample_format.removesuffix("p")
     y: NDArray[Any]
     if kind == "flt":
-        y = x
+        y = x.astype(np.float32, copy=False)
     elif kind == "dbl":
         y = x.astype(np.float64)
     else:

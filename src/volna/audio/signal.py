@@ -6,6 +6,7 @@ rates are in Hz, levels in dB relative to full scale (a square wave of amplitude
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from volna.errors import InputError
 
-__all__ = ["FLOOR_DB", "level_db", "peak", "resample", "to_mono"]
+__all__ = ["FLOOR_DB", "decibels", "level_db", "peak", "resample", "to_mono"]
 
 FLOOR_DB = -120.0  # level given to digital silence, below the 16-bit noise floor of -98 dBFS
 CANCELLED = 1e-4  # -80 dB: a mix this far below its channels is what is left of two channels in opposite phase
@@ -78,6 +79,17 @@ def peak(samples: NDArray[Any]) -> float:
     if not np.size(samples):
         return 0.0
     return float(max(np.max(samples), -np.min(samples)))
+
+
+def decibels(ratio: float, factor: float = 20.0) -> float:
+    """``factor log10(ratio)``: 20 for amplitudes, 10 for powers; minus infinity for zero and below.
+
+    Examples
+    --------
+    >>> decibels(0.1), decibels(0.1, 10.0), decibels(0.0)
+    (-20.0, -10.0, -inf)
+    """
+    return factor * math.log10(ratio) if ratio > 0 else -math.inf
 
 
 def level_db(samples: NDArray[Any], floor_db: float = FLOOR_DB) -> float:

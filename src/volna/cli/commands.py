@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from volna.cli import reports
+from volna.cli import files_commands, reports
 from volna.cli.model_commands import embed, model, train
 from volna.cli.options import (
     SEGMENTS,
@@ -251,7 +251,10 @@ def demo(folder: str, as_json: bool, **options: Any) -> None:
         reports.print_lines(reports.demo_report(report))
 
 
-COMMANDS = (index, similar, wave, journey, train, evaluate, embed, model, status, failures, forget, demo)
+COMMANDS = (
+    *(index, similar, wave, journey, train, evaluate, embed, model, status, failures, forget, demo),
+    *files_commands.COMMANDS,
+)
 
 
 def _print_playlist(playlist: Any, as_json: bool, m3u: str | None) -> None:

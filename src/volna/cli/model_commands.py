@@ -37,7 +37,7 @@ __all__ = ["embed", "model", "train"]
 @click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="adamw", show_default=True, help="What descends.")
 @click.option("--preset", type=click.Choice(PRESETS), default="small", show_default=True, help="Size and steps.")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True,
-              help="With FOLDER: auto is a GPU where torch finds one.")  # fmt: skip
+              help="Auto: a GPU where torch finds one.")  # fmt: skip
 @time_budget_option
 @click.option("--resume", is_flag=True, help="With FOLDER: go on from the last state. A library always does.")
 @force_option
@@ -61,7 +61,7 @@ def train(folder: str | None, as_json: bool, train_time: float, **options: Any) 
     """
     from volna import workflows
 
-    for_folders = {name: options.pop(name) for name in ("output", "resume", "force", "device", "input")}
+    for_folders = {name: options.pop(name) for name in ("output", "resume", "force", "input")}
     library = options.pop("library")
     if folder is None and (for_folders["output"] or for_folders["force"] or for_folders["input"]):
         raise click.UsageError("-o, --force and --input go with a FOLDER; a library keeps its model itself")

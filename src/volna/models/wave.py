@@ -23,13 +23,13 @@ _LARGEST = 8  # stride of a layer, where the hop's factors allow it
 
 @dataclass(frozen=True)
 class WaveConfig:
-    """``n_mels`` samples a frame in; ``latent`` numbers every 16 frames; ``channels`` after the first layer, doubled by
-    every layer up to ``most_channels``; ``projection`` numbers that the contrastive loss compares.
+    """``n_mels`` samples a frame in; ``latent`` numbers every 16 frames; ``first_channels`` after the first layer, then
+    twice as many after each, up to ``most_channels``; ``projection`` numbers that the contrastive loss compares.
     """
 
     n_mels: int = 280
     latent: int = 64
-    channels: int = 24
+    first_channels: int = 24
     most_channels: int = 96
     projection: int = 64
 
@@ -59,7 +59,7 @@ class WaveAutoencoder(nn.Module):
 
     Examples
     --------
-    >>> model = WaveAutoencoder(WaveConfig(n_mels=20, latent=8, channels=4, most_channels=8)).eval()
+    >>> model = WaveAutoencoder(WaveConfig(n_mels=20, latent=8, first_channels=4, most_channels=8)).eval()
     >>> out = model(torch.zeros(2, 20, 50))
     >>> out["latent"].shape, out["mel"].shape
     (torch.Size([2, 8, 4]), torch.Size([2, 20, 50]))
@@ -71,7 +71,7 @@ class WaveAutoencoder(nn.Module):
         super().__init__()
         self.config = config
         strides = strides_of(config.n_mels * STRIDE)
-        widths = [1, *(min(config.channels * 2**k, config.most_channels) for k in range(len(strides)))]
+        widths = [1, *(min(config.first_channels * 2**k, config.most_channels) for k in range(len(strides)))]
         pairs = list(zip(strides, widths, widths[1:], strict=False))
         self.down = nn.Sequential(*(_down(n_in, n_out, stride) for stride, n_in, n_out in pairs))
         self.fold = nn.Conv1d(widths[-1], config.latent, 1)

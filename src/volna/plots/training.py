@@ -133,7 +133,10 @@ def draw_reconstructions(
     for column, pair in zip(grid.T, pairs, strict=True):
         error = float(np.sqrt(np.mean((pair.original - pair.reconstructed) ** 2)))
         for axes, mel, name in zip(
-            column, (pair.original, pair.reconstructed), (pair.name, f"error {error:.2g}{unit} (rms)"), strict=True
+            column,
+            (pair.original, pair.reconstructed),
+            (pair.name, f"error {error:.1f}{unit} (rms)" if unit else f"error {error:.2g} (rms)"),
+            strict=True,
         ):
             seconds = mel.shape[1] * config.hop_length / config.sample_rate
             image = axes.imshow(

@@ -26,27 +26,12 @@ _PLACES = {
     "train_folder": "models",
     "model_show": "models",
     "export_model": "models",
+    "info": "listening.info",
+    "convert": "listening.convert",
+    "level": "listening.level",
 }
 
-__all__ = [
-    "demo",
-    "describe",
-    "embed",
-    "evaluate",
-    "export_model",
-    "failures",
-    "forget",
-    "index",
-    "journey",
-    "log_mel",
-    "model_show",
-    "save_playlist",
-    "similar",
-    "status",
-    "train",
-    "train_folder",
-    "wave",
-]
+__all__ = sorted(_PLACES)
 
 
 def __getattr__(name: str) -> Any:

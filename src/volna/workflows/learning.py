@@ -330,6 +330,7 @@ def train(
     loss: str = "mse",
     optimizer: str = "adamw",
     preset: str = "small",
+    device: str = "auto",
 ) -> dict[str, Any]:
     """Train a new autoencoder on the library, embed every track with it, then let it answer.
 
@@ -345,7 +346,7 @@ def train(
         Processes for the analysis and threads for the training; all cores by default.
     progress : callable, optional
         ``progress(stage, done, total, note)``.
-    model, latent, loss, optimizer, preset
+    model, latent, loss, optimizer, preset, device
         What is trained and how, see `volna.train_folder`.
 
     Returns
@@ -370,6 +371,7 @@ def train(
     progress = progress or silent
     with Pool(1) as pool:
         config = training_config(pool, model=model, latent=latent, loss=loss, optimizer=optimizer, preset=preset)
+        config |= {"device": device}
     with open_library(library) as catalogue:
         segment = catalogue.get_setting("segment") or "spread"
         folder = cache_folder(catalogue)
