@@ -25,7 +25,8 @@ _ELSEWHERE = {
     "embed_file": "volna.embedding",
 }
 
-__all__ = [*workflows.__all__, *_ELSEWHERE]  # the verbs are named in one place
+# The verbs are named in one place; `volna.features` is the package, so that verb is `volna.workflows.features`.
+__all__ = [*(verb for verb in workflows.__all__ if verb != "features"), *_ELSEWHERE]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from volna.cli import files_commands, reports
+from volna.cli import features_commands, files_commands, picture_commands, reports
 from volna.cli.model_commands import embed, model, train
 from volna.cli.options import (
     SEGMENTS,
@@ -254,6 +254,8 @@ def demo(folder: str, as_json: bool, **options: Any) -> None:
 COMMANDS = (
     *(index, similar, wave, journey, train, evaluate, embed, model, status, failures, forget, demo),
     *files_commands.COMMANDS,
+    *picture_commands.COMMANDS,
+    *features_commands.COMMANDS,
 )
 
 

@@ -29,6 +29,11 @@ _PLACES = {
     "info": "listening.info",
     "convert": "listening.convert",
     "level": "listening.level",
+    "features": "listening.features",
+    "spectrogram": "listening.spectrogram",
+    "spectrograms": "listening.spectrograms",
+    "spectrum": "listening.spectrum",
+    "wavelet": "listening.wavelet",
 }
 
 __all__ = sorted(_PLACES)

@@ -6,12 +6,8 @@ standardise the columns before comparing rows, as Volna's own search does.
 
 from __future__ import annotations
 
-import csv
-import importlib.util
-import io
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,8 +23,9 @@ from volna.workflows.files import check_free, new_file
 from volna.workflows.jobs import Placed
 from volna.workflows.models import describe, read_model
 from volna.workflows.results import Failure
+from volna.workflows.tables import Batch, check_ending, write_csv, write_parquet
 
-__all__ = ["FORMATS", "EmbedSummary", "Table", "embed"]
+__all__ = ["FORMATS", "EmbedSummary", "Table", "VectorSource", "embed", "vector_source"]
 
 SPACES = ("descriptors", "autoencoder")
 WINDOWS_TIMEOUT_S = 1800.0  # hours of sound are minutes of work
@@ -71,7 +68,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class _Source:
+class VectorSource:
     """What makes the vectors: the checkpoint's bytes, or None for descriptors, and which part of a file is heard."""
 
     by: str
@@ -138,7 +135,7 @@ def embed(
     target = Path(output).expanduser()
     write = _writer(target)
     check_free(target, force=force)
-    source = _source(model, by, library)
+    source = vector_source(model, by, library)
     progress = progress or silent
     files, missing = files_under(paths, progress)
     summary = EmbedSummary(str(target), source.by, source.model, windows, notes=list(source.notes))
@@ -156,15 +153,10 @@ def embed(
 
 
 def _writer(target: Path) -> Callable[[Table, BinaryIO], None]:
-    ending = target.suffix.lower()
-    if ending not in FORMATS:
-        raise InputError(f"{target}: expected a name that ends in {', '.join(FORMATS)}")
-    if ending == ".parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise InputError("writing parquet needs pyarrow: pip install 'volna[parquet]', or write .npz or .csv")
-    return FORMATS[ending]
+    return FORMATS[check_ending(target, tuple(FORMATS))]
 
 
-def _source(model: str | Path | None, by: str | None, library: str | Path | None) -> _Source:
+def vector_source(model: str | Path | None, by: str | None, library: str | Path | None) -> VectorSource:
     """Which vectors were meant: of the model named, of the library's, or descriptors."""
     if by is not None and by not in SPACES:
         raise InputError(f"by: expected one of {', '.join(SPACES)}, got {by!r}")
@@ -175,31 +167,31 @@ def _source(model: str | Path | None, by: str | None, library: str | Path | None
         about = describe(checkpoint, str(model))
         if about["mel_config"] != asdict(ANALYSIS):
             raise ModelError(f"{model}: hears other log-mels than this version of Volna makes; train again")
-        return _Source("autoencoder", checkpoint, about["id"])
+        return VectorSource("autoencoder", checkpoint, about["id"])
     return _source_of_library(by, library)
 
 
-def _source_of_library(by: str | None, library: str | Path | None) -> _Source:
+def _source_of_library(by: str | None, library: str | Path | None) -> VectorSource:
     if not library_path(library).exists():
         if by == "autoencoder":
             raise ModelError("there is no library with a model; name one with --model FILE (volna train makes one)")
         notes = (f"by descriptors: there is no library at {library_path(library)}",) if library and not by else ()
-        return _Source("descriptors", notes=notes)
+        return VectorSource("descriptors", notes=notes)
     with open_library(library) as catalogue:
         segment = catalogue.get_setting("segment") or "spread"
         active = None if by == "descriptors" else catalogue.active_model()
         usable = active is not None and hears_as_now(catalogue, active.id)
         if active is not None and usable:
-            return _Source("autoencoder", catalogue.model_bytes(active.id), active.id, segment)
+            return VectorSource("autoencoder", catalogue.model_bytes(active.id), active.id, segment)
     if by == "autoencoder":
         why = "is of an older Volna; bring it up to date: volna index" if active else "is missing; volna train makes it"
         raise ModelError(f"{library_path(library)}: its autoencoder {why}")
     notes = ("by descriptors: the library's autoencoder is of an older Volna",) if active else ()
-    return _Source("descriptors", segment=segment, notes=notes)
+    return VectorSource("descriptors", segment=segment, notes=notes)
 
 
 def _hear(
-    files: list[str], source: _Source, windows: bool, n_jobs: int, progress: Progress, summary: EmbedSummary
+    files: list[str], source: VectorSource, windows: bool, n_jobs: int, progress: Progress, summary: EmbedSummary
 ) -> dict[str, list[Placed]]:
     """The vectors of each file that has any; failures go into the summary."""
     placed: dict[str, list[Placed]] = {}
@@ -223,7 +215,7 @@ def _hear(
     return placed
 
 
-def _table(files: list[str], placed: dict[str, list[Placed]], source: _Source) -> Table:
+def _table(files: list[str], placed: dict[str, list[Placed]], source: VectorSource) -> Table:
     """Rows in the order of the walk, and of time within a file."""
     rows = [(path, row) for path in files for row in placed.get(path, [])]
     vectors = np.stack([row.vector for _, row in rows]).astype(np.float32, copy=False)
@@ -251,32 +243,19 @@ def _write_npz(table: Table, file: BinaryIO) -> None:
     )
 
 
+def _columns(table: Table) -> Batch:
+    """A column for each element of the vectors, after where the row is from."""
+    where = {"path": table.paths, "start_s": table.start_s.round(3), "duration_s": table.duration_s.round(3)}
+    return where | {name: table.vectors[:, k] for k, name in enumerate(table.names)}
+
+
 def _write_csv(table: Table, file: BinaryIO) -> None:
-    """UTF-8, nine digits: a float32 comes back as it was; paths that are not UTF-8 keep their bytes."""
-    text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="", write_through=True)
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["path", "start_s", "duration_s", *table.names])
-    rows.writerows(_csv_rows(table))
-    text.detach()
-
-
-def _csv_rows(table: Table) -> Iterator[list[str]]:
-    for path, start_s, duration_s, vector in zip(
-        table.paths, table.start_s, table.duration_s, table.vectors, strict=True
-    ):
-        yield [path, f"{start_s:.3f}", f"{duration_s:.3f}", *(f"{value:.9g}" for value in vector.tolist())]
+    write_csv([_columns(table)], file)
 
 
 def _write_parquet(table: Table, file: BinaryIO) -> None:
     """The columns of the CSV, vectors as float32; the space is in the metadata of the schema."""
-    import pyarrow
-    from pyarrow import parquet
-
-    columns: dict[str, Any] = {"path": [os.fsencode(path).decode("utf-8", "replace") for path in table.paths]}
-    columns |= {"start_s": table.start_s, "duration_s": table.duration_s}
-    columns |= {name: table.vectors[:, k] for k, name in enumerate(table.names)}
-    rows = pyarrow.table(columns).replace_schema_metadata({"volna_space": table.space})
-    parquet.write_table(rows, file)
+    write_parquet([_columns(table)], file, {"volna_space": table.space})
 
 
 FORMATS: dict[str, Callable[[Table, BinaryIO], None]] = {
