@@ -457,3 +457,11 @@ def test_names_that_are_not_utf8_survive(folder: Path, tmp_path: Path) -> None:
         embed([os.fsdecode(path)], tmp_path / name)
     assert os.fsencode(str(np.load(tmp_path / "v.npz")["paths"][0])) == path
     assert path in (tmp_path / "v.csv").read_bytes()
+
+
+def test_a_training_that_had_no_time_says_so() -> None:
+    summary = {"stopped": "time", "steps": 2, "n_training": 100, "config": {"batch_size": 32}}
+    (remark,) = workflow.too_short(summary)
+    assert "after 2 steps" in remark
+    assert workflow.too_short(summary | {"steps": 4}) == []
+    assert workflow.too_short(summary | {"stopped": "steps"}) == []

@@ -269,6 +269,7 @@ def train_folder(
             file.write(checkpoint)
         notes = ["nothing to resume: no earlier training of these settings and sounds is kept beside the output"]
         notes = notes if resume and not summary["resumed"] and result["history"] else []
+        notes += too_short(summary)
         pictures = _draw(pool, result, target, cache, sounds, notes)
     return summary | {
         "output": str(target),
@@ -345,6 +346,14 @@ def _count(sounds: _Sounds, path: str, heard: Any) -> None:
     artist = tags.from_metadata(heard.metadata, path).artist
     if artist:
         sounds.groups[heard.audio_hash] = artist
+
+
+def too_short(summary: Mapping[str, Any]) -> list[str]:
+    """A remark where the time was over before anything was learnt."""
+    steps, batch = summary["steps"], summary["config"]["batch_size"]
+    if summary["stopped"] != "time" or steps * batch >= summary["n_training"]:
+        return []
+    return [f"the time was over after {steps} steps, before every sound was heard once: give it more (--time-budget)"]
 
 
 def _draw(
