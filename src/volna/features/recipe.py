@@ -39,6 +39,7 @@ __all__ = [
     "GROUPS",
     "GROUP_WEIGHTS",
     "HEARD_DB",
+    "MIN_DURATION_S",
     "NO_TEMPO_BPM",
     "SHORT_DURATION_S",
     "SILENCE_DBFS",

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from volna.features.spectrum import MelConfig
@@ -36,7 +37,6 @@ class BackboneClassifier(PictureClassifier):
 
     Examples
     --------
-    >>> import torch
     >>> small = {"n_mels": 20, "latent": 8, "channels": (4, 4, 4, 4)}
     >>> BackboneClassifier(BackboneConfig("conv", small, n_classes=3)).eval()(torch.zeros(2, 20, 50)).shape
     torch.Size([2, 3])
@@ -55,9 +55,9 @@ class BackboneClassifier(PictureClassifier):
         features: Tensor = self.body.features(mel)
         sizes = self.body.config
         if hasattr(sizes, "channels"):
-            return features.unflatten(1, (sizes.channels[-1], -1))
+            return torch.unflatten(features, 1, (sizes.channels[-1], -1))
         if hasattr(sizes, "patch_bands"):
-            return features.unflatten(1, (-1, sizes.width)).transpose(1, 2)
+            return torch.unflatten(features, 1, (-1, sizes.width)).transpose(1, 2)
         return features[:, :, None]
 
     def pooled(self, maps: Tensor) -> Tensor:
@@ -91,8 +91,6 @@ def mel_config_of(checkpoint: bytes) -> MelConfig:
 
 def _n_features(body: Any) -> int:
     """Length of ``features`` at one place in time, found by asking."""
-    import torch
-
     parameter = next(iter(body.parameters()))
     training = body.training
     with torch.no_grad():

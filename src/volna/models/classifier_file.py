@@ -63,6 +63,13 @@ class TrainedClassifier:
     temperature: float = 1.0
     summary: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def n_mels(self) -> int:
+        """Bands of the pictures."""
+        config = self.model.config
+        own = getattr(config, "n_mels", None) or getattr(config, "body", {}).get("n_mels")
+        return int(own or len(self.normalisation.mean_db))
+
 
 def build_classifier(kind: str, config: Mapping[str, Any]) -> PictureClassifier:
     """An untrained classifier of ``KINDS[kind]``.
@@ -119,9 +126,7 @@ def from_bytes(data: bytes, *, source: str = "the classifier") -> TrainedClassif
         if n_frames < 1 or not 0 < temperature < float("inf"):
             raise ModelError("its settings make no sense")
         summary = dict(header["summary"])
-        return TrainedClassifier(
-            model, header["kind"], Normalisation(**normalisation), n_frames, temperature, summary
-        )
+        return TrainedClassifier(model, header["kind"], Normalisation(**normalisation), n_frames, temperature, summary)
     except ModelError as error:
         raise ModelError(f"{source}: {error}") from error
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError) as error:

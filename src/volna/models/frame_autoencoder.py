@@ -45,7 +45,7 @@ class FrameAutoencoder(nn.Module):
         self.out = nn.Linear(sizes[-1], config.n_in)
 
     def forward(self, rows: Tensor) -> Tensor:
-        return self.out(self.body(rows))  # type: ignore[no-any-return]
+        return self.out(self.body(rows))
 
 
 def _layer(n_in: int, n_out: int) -> Sequence[nn.Module]:

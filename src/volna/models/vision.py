@@ -14,6 +14,7 @@ import importlib.util
 import json
 import os
 import pickle
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,7 +140,9 @@ def read_weights(file: str | os.PathLike[str]) -> dict[str, Tensor]:
             from safetensors.torch import load
 
             return dict(load(path.read_bytes()))
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles of another age: what cannot be read says so below
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ModelError(f"cannot read the weights {path}: {error.strerror or error}") from error
     except (SafetensorError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:

@@ -34,6 +34,10 @@ _PLACES = {
     "spectrograms": "listening.spectrograms",
     "spectrum": "listening.spectrum",
     "wavelet": "listening.wavelet",
+    "classify_train": "classify",
+    "classify_predict": "classify_answers",
+    "classify_evaluate": "classify_measuring",
+    "classify_see": "classify_seeing",
 }
 
 __all__ = sorted(_PLACES)

@@ -19,7 +19,7 @@ from volna.workflows.common import Progress
 from volna.workflows.each_file import files_under
 from volna.workflows.results import Failure
 
-__all__ = ["LabelledFiles", "looks_like_one_source", "read_labelled"]
+__all__ = ["GROUP_COLUMNS", "LabelledFiles", "looks_like_one_source", "read_labelled"]
 
 GROUP_COLUMNS = ("group", "speaker", "actor", "artist", "artist_group", "fold", "source")
 
@@ -28,7 +28,7 @@ GROUP_COLUMNS = ("group", "speaker", "actor", "artist", "artist_group", "fold", 
 class LabelledFiles:
     """Files in order, each with its label and its group; ``grouped`` tells whether any group was given.
 
-    Without one, every file is a group of its own.
+    Without one, every file is a group of its own. ``empty`` are folders of labels in which no sound lies.
     """
 
     paths: tuple[str, ...]
@@ -36,6 +36,7 @@ class LabelledFiles:
     groups: tuple[str, ...]
     grouped: bool
     failures: tuple[Failure, ...] = ()
+    empty: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -52,6 +53,7 @@ class LabelledFiles:
             tuple(self.groups[k] for k in kept),
             self.grouped,
             self.failures,
+            self.empty,
         )
 
 
@@ -95,6 +97,7 @@ def read_labelled(
         raise InputError(f"{place}: expected a folder with one folder per label, or a CSV; there is no such thing")
     if not rows:
         raise InputError(f"{place}: expected sounds in one folder per label, found none")
+    empty = _empty_folders(place, {label for _, label, _, _ in rows}) if place.is_dir() else ()
     names = [name for _, _, _, name in rows]
     given = [group for _, _, group, _ in rows]
     groups = _by_expression(group_from, names) if group_from is not None else given
@@ -105,6 +108,7 @@ def read_labelled(
         tuple(group or f"file {path}" for group, (path, _, _, _) in zip(groups, rows, strict=True)),
         grouped,
         tuple(failures),
+        empty,
     )
 
 
@@ -123,6 +127,15 @@ def _from_folder(folder: Path, progress: Progress | None) -> tuple[list[Row], li
         else:
             failures.append(Failure(file, "lies beside the folders of the labels, not in one"))
     return rows, failures
+
+
+def _empty_folders(folder: Path, labels: set[str]) -> tuple[str, ...]:
+    """Folders that name a label but hold no sound; hidden ones mean nothing."""
+    try:
+        found = [entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith(".")]
+    except OSError:
+        return ()
+    return tuple(sorted(set(found) - labels))
 
 
 def _from_csv(file: Path, label_column: str, group_column: str | None) -> list[Row]:
