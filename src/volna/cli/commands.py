@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from volna.cli import classify_commands, features_commands, files_commands, picture_commands, reports
+from volna.cli import anomaly_commands, classify_commands, features_commands, files_commands, picture_commands, reports
 from volna.cli.model_commands import embed, model, train
 from volna.cli.options import (
     SEGMENTS,
@@ -257,6 +257,7 @@ COMMANDS = (
     *picture_commands.COMMANDS,
     *features_commands.COMMANDS,
     *classify_commands.COMMANDS,
+    *anomaly_commands.COMMANDS,
 )
 
 

@@ -98,8 +98,8 @@ def class_weights(labels: NDArray[np.int64], n_classes: int) -> Array:
 
     Examples
     --------
-    >>> class_weights(np.array([0, 0, 0, 1]), 2).round(2).tolist()
-    [0.67, 2.0]
+    >>> class_weights(np.array([0, 0, 0, 1]), 2).round(2)
+    array([0.67, 2.  ], dtype=float32)
     """
     counts = np.bincount(labels, minlength=n_classes)
     present = np.maximum(counts, 1)
