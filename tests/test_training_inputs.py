@@ -24,7 +24,10 @@ from volna.training.dataset import MelCache
 from volna.training.loop import TrainConfig, train
 
 QUICK: dict[str, Any] = {"batch_size": 4, "n_frames": 32, "max_steps": 4, "val_every": 2, "time_budget_s": None}
-SMALL = {"conv": {"channels": (4, 4, 4, 8), "latent": 8}, "wave": {"first_channels": 4, "most_channels": 8, "latent": 8}}
+SMALL = {
+    "conv": {"channels": (4, 4, 4, 8), "latent": 8},
+    "wave": {"first_channels": 4, "most_channels": 8, "latent": 8},
+}
 
 
 def cache_of(folder: Path, name: str, n: int = 6) -> MelCache:

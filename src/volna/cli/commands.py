@@ -6,7 +6,16 @@ from typing import Any
 
 import click
 
-from volna.cli import anomaly_commands, classify_commands, features_commands, files_commands, picture_commands, reports
+from volna.cli import (
+    anomaly_commands,
+    check_commands,
+    classify_commands,
+    features_commands,
+    files_commands,
+    picture_commands,
+    reports,
+    words_commands,
+)
 from volna.cli.model_commands import embed, model, train
 from volna.cli.options import (
     SEGMENTS,
@@ -256,8 +265,10 @@ COMMANDS = (
     *files_commands.COMMANDS,
     *picture_commands.COMMANDS,
     *features_commands.COMMANDS,
+    *check_commands.COMMANDS,
     *classify_commands.COMMANDS,
     *anomaly_commands.COMMANDS,
+    *words_commands.COMMANDS,
 )
 
 

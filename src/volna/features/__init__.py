@@ -10,7 +10,7 @@ track. The listening room reads more: ``pitch``, ``formants``, ``beats``, ``tona
 from __future__ import annotations
 
 __all__ = [
-    "beats", "blocks", "constant_q", "constants", "definition", "descriptors", "formants", "frames", "inputs", "loudness",
-    "machine", "modulation", "named", "over_time", "picture", "pitch", "recipe", "rhythm", "scalogram", "sinusoids",
-    "spectrum", "tonal", "wavelet", "wide",
+    "beats", "blocks", "constant_q", "constants", "definition", "descriptors", "formants", "frames", "inputs",
+    "loudness", "machine", "modulation", "named", "over_time", "picture", "pitch", "recipe", "rhythm", "scalogram",
+    "sinusoids", "spectrum", "tonal", "wavelet", "wide",
 ]  # fmt: skip

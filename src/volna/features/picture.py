@@ -82,7 +82,7 @@ def picture(samples: ArrayLike, sample_rate: int, config: MelConfig | None = Non
 
     Examples
     --------
-    >>> picture(np.zeros(16_000), 16_000).shape
+    >>> picture([0.0] * 16_000, 16_000).shape
     (64, 101)
     """
     config = config or picture_config(sample_rate)
