@@ -159,7 +159,7 @@ def fit_steps(
             if state.stale >= recipe.patience:
                 stopped = "early"
                 break
-        if clock.due("report", REPORT_EVERY_S):
+        if state.step == 1 or clock.due("report", REPORT_EVERY_S):
             yield _event(state, done, clock)
     if not state.best:
         return Fitted(state.average, state.step, math.nan, state.history, stopped)
