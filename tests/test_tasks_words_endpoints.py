@@ -49,6 +49,12 @@ def test_the_word_is_found_wherever_it_is(before_s: float, after_s: float) -> No
     assert abs(end - (before_s + 0.4) * SAMPLE_RATE) <= margin
 
 
+def test_noise_close_to_the_word_does_not_become_part_of_it() -> None:
+    start, end = word_bounds(np.concatenate([silence(1.0), word(), silence(1.0)]) + noise(2.4, -22.0))
+    assert start > 0.9 * SAMPLE_RATE
+    assert end < 1.5 * SAMPLE_RATE
+
+
 @pytest.mark.parametrize("level_db", [-90.0, -60.0, -45.0])
 def test_faint_noise_does_not_move_the_ends_by_more_than_the_margin(level_db: float) -> None:
     alone = np.concatenate([silence(0.5), word(), silence(0.5)])

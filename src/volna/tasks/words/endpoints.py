@@ -28,7 +28,7 @@ LEVEL_HOP = 20  # samples: levels are taken every 2.5 ms, so that their peak har
 
 BELOW_PEAK_DB = 30.0  # what lies further below the loudest frame is not the word; 25 and 40 dB measured worse
 ABOVE_NOISE_DB = 6.0
-LEAST_RANGE_DB = 15.0  # the threshold never comes closer to the peak than this, whatever the noise
+LEAST_RANGE_DB = 6.0  # the threshold never comes closer to the peak than this, whatever the noise
 NOISE_FRAMES = 40  # 0.1 s
 STEADY_DB = 3.0  # the levels of noise spread less than this; those of speech more
 PAUSE_S = 0.3  # the closure of a stop consonant lasts 0.2 s at most
