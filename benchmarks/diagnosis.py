@@ -1,9 +1,9 @@
 """How well `volna check` finds faults, and how often it cries wolf: injected faults of graded strengths, clean sounds.
 
-    python benchmarks/diagnosis.py [-n 12] [--first 10000] [--clean 500] [--music FOLDER_OF_HQ_RECORDINGS] [--jobs 2]
+    python benchmarks/diagnosis.py [-n 12] [--first 30000] [--clean 500] [--music FOLDER_OF_HQ_RECORDINGS] [--jobs 2]
 
 Sounds are those of diagnosis_sounds.py, made from seeds from --first on; the thresholds of the detectors were set with
-seeds below 1000, so anything from there on is new to them. A fault is put into sounds that can show it (`WHERE`): a
+seeds below 30 000, so those from there on are new to them. A fault is put into sounds that can show it (`WHERE`): a
 click over white noise or the band limit of a sine is no fault that anybody hears. With --music, every recording whose
 name ends in .hq.ogg is used as well, ten seconds from its middle; what is found in it as it is, is listed first.
 
@@ -36,7 +36,7 @@ from volna.tasks.diagnosis import diagnose
 AUDIBLE_TIMES = 3  # as many trials of what is plainly audible
 TONES = {"sine", "square", "saw", "own tone", "many tones", "harmonics", "chord", "own vowel", "modulated"}
 NOISES = {"noise", "stereo noise", "brown", "moving noise", "filtered noise"}
-CORNERS = {"square", "saw", "own tone", "chord"}  # waves that jump by themselves
+CORNERS = {"square", "saw", "own tone", "chord", "harmonics"}  # waves that jump by themselves
 RHYTHMS = {"metronome", "own clicks", "melody", "drums"}
 EVERY = set(KINDS) | {"recording"}
 FULL = {"noise", "stereo noise", "moving noise", "simple mix", "music", "stereo music", "drums", "speech", "recording"}
@@ -170,7 +170,7 @@ def share(found: list[bool]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-n", type=int, default=12, help="sounds a strength; three times as many of what is audible")
-    parser.add_argument("--first", type=int, default=10_000, help="first seed")
+    parser.add_argument("--first", type=int, default=30_000, help="first seed")
     parser.add_argument("--clean", type=int, default=500, help="clean clips")
     parser.add_argument("--music", type=Path, help="folder of .hq.ogg recordings")
     parser.add_argument("--audible", action="store_true", help="plainly audible strengths only")

@@ -104,7 +104,7 @@ def test_little_treble_is_not_a_band_limit():
 # Noise
 
 
-@pytest.mark.parametrize("snr_db", [6.0, 12.0])
+@pytest.mark.parametrize("snr_db", [9.0, 12.0])
 def test_noise_is_found_and_measured(snr_db):
     noisy = faults.noise(music(), snr_db)
     finding = found_in(noisy)["noise"]

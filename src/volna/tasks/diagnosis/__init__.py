@@ -23,9 +23,9 @@ from volna.tasks.diagnosis.clipping import Clipping
 from volna.tasks.diagnosis.finding import Finding, Floats, Piece
 from volna.tasks.diagnosis.gaps import Gaps
 from volna.tasks.diagnosis.levels import Levels
-from volna.tasks.diagnosis.lines import Lines
 from volna.tasks.diagnosis.noise import Noise
 from volna.tasks.diagnosis.spectra import frame_length, spectra
+from volna.tasks.diagnosis.steady import SteadyFaults
 
 __all__ = ["KINDS", "Diagnosis", "Finding", "diagnose"]
 
@@ -77,7 +77,7 @@ class _Detectors:
         self.n_channels, self.sample_rate, self.n = n_channels, sample_rate, 0
         self.clipping, self.levels, self.clicks = Clipping(n_channels), Levels(n_channels), Clicks(n_channels)
         self.gaps, self.bandwidth = Gaps(n_channels, sample_rate), Bandwidth(sample_rate)
-        self.lines, self.noise = Lines(), Noise(sample_rate, frame_length(sample_rate))
+        self.steady, self.noise = SteadyFaults(), Noise(sample_rate, frame_length(sample_rate))
 
     def add(self, piece: Piece) -> None:
         self.n = piece.end
@@ -86,12 +86,12 @@ class _Detectors:
         power = spectra(piece)
         self.bandwidth.add(power)
         self.noise.add(power)
-        self.lines.add(piece, power)
+        self.steady.add(piece, power)
 
     def diagnosis(self, lossy: bool) -> Diagnosis:
         duration_s = self.n / self.sample_rate
         found = [
-            *self.clipping.findings(), *self.lines.findings(), *self.gaps.findings(), *self.clicks.findings(),
+            *self.clipping.findings(), *self.steady.findings(), *self.gaps.findings(), *self.clicks.findings(),
             *self.levels.findings(duration_s), *self.bandwidth.findings(duration_s, lossy),
             *self.noise.findings(duration_s),
         ]  # fmt: skip

@@ -1,8 +1,10 @@
 """Where the spectrum ends: sound that was band-limited, upsampled, or decoded from a lossy format.
 
-Only noise-like sound can tell (breath, strings, cymbals, hiss): it fills the spectrum, and where it stops within half
+Noise-like sound can tell best (breath, strings, cymbals, hiss): it fills the spectrum, and where that stops within half
 an octave as if at a wall, in frame after frame at the same place, something took the rest away. The overtones of a tone
 stop where they stop. Noise-like are stretches of the spectrum whose power is spread evenly over the bins.
+
+Music of tones tells it too, when its notes change and yet frame after frame ends in the same place.
 
 A lossy codec leaves holes as well: bands that it gave no bits, between others, for a moment.
 """
@@ -20,21 +22,24 @@ __all__ = ["Bandwidth"]
 N_BANDS = 128
 # Flatness (geometric by arithmetic mean) of the bins of a band: of Gaussian noise .56, of two channels of it .76, of
 # overtones near 0, of a single smooth hill, as a short beep has, near 1.
-NOISE_LIKE, SMOOTH = 0.3, 0.88
-EDGE_BANDS, LEAST_NOISE_LIKE = 6, 5  # below the wall, and how many of them must be filled
-LEAST_FRAMES, LEAST_SHARE = 6, 0.65  # frames with a wall; of those that could show one there
+NOISE_LIKE, SMOOTH = 0.2, 0.88
+EDGE_BANDS, LEAST_NOISE_LIKE = 6, 4  # below the wall, and how many of them must be filled
+LEAST_FRAMES, LEAST_SHARE = 5, 0.55  # frames with a wall; of those that could show one there
 # Least fall at a wall, and within how many octaves; octaves of the frequency as filters see it that are warped by the
 # bilinear transform, tan(pi f / rate), so that those of synthesisers are no walls near half the rate either.
-WALLS = ((31.0, 0.45), (24.0, 0.25))
+WALLS = ((31.0, 0.45), (27.0, 0.25))
 WALL_DB, WALL_OCTAVES = WALLS[0]
-FLOOR_DB = 10.0  # most fall in as many octaves again: behind a wall lies the floor, down a slope it goes on
+FLOOR_DB = 12.0  # most fall in the octave after: behind a wall lies the floor, down a slope it goes on
 KNEE_DB = 9.0  # most fall within as much below the wall: a slope has no knee
 HIGHEST = 0.8  # of half the rate: filters of converters end above
 LOWEST_HZ = 3000.0
+HILL_DB = 10.0  # highest band at the edge against their mean: more is the foot of a tone
 FAINT_DB = -101.0  # power a bin, below which 16 bits have no room for a wall
+# Frames that end at one band, at least and as a share of those with an end, and how many bins were the strongest there.
+EDGE_DB, LEAST_EDGES, EDGE_SHARE, LEAST_KINDS = 25.0, 15, 0.6, 12
 HOLE_DB, SAME_DB, SOLID_DB = 18.0, 4.0, -100.0
 HOLE_BANDS, LEAST_CELLS = 8, 100
-HOLES = 0.045  # share of cells
+HOLES, HOLES_ALONE = 0.07, 0.09  # share of cells: beside a wall, and without one
 LEAST_SAME = 0.5  # share of the cells below which the noise stays
 LOSSY_HZ = 15_000.0
 
@@ -45,8 +50,10 @@ class Bandwidth:
     def __init__(self, sample_rate: int) -> None:
         self.half_hz = sample_rate / 2
         self.walls, self.able, self.falls = np.zeros(N_BANDS), np.zeros(N_BANDS), np.zeros(N_BANDS)
+        self.edges, self.n_other_edges = np.zeros(N_BANDS), 0
+        self.strongest: list[set[int]] = [set() for _ in range(N_BANDS)]
         self.holes, self.solid, self.could = np.zeros((3, N_BANDS))
-        bands = np.arange(N_BANDS)
+        self.bands = bands = np.arange(N_BANDS)
         self.beyond = [_warped(bands + 1, octaves) for octaves in (WALLS[0][1], WALLS[1][1], 2 * WALLS[0][1])]
         self.knee = np.maximum((bands - EDGE_BANDS) * 2**-WALL_OCTAVES, 0).astype(int)
         self.eligible = (bands >= LOWEST_HZ / self.half_hz * N_BANDS) & (bands <= HIGHEST * N_BANDS)
@@ -61,6 +68,7 @@ class Bandwidth:
         flatness = 10 * np.log10(cells).mean(axis=2) - level
         noise_like = (flatness > 10 * np.log10(NOISE_LIKE)) & (flatness < 10 * np.log10(SMOOTH))
         self._find_walls(level, noise_like)
+        self._find_edges(level, power[:, 1 : 1 + width * N_BANDS])
         self._count_holes(level, noise_like)
 
     def _find_walls(self, level: Floats, noise_like: np.ndarray) -> None:
@@ -68,12 +76,37 @@ class Bandwidth:
         filled = _mean_of_last(noise_like.astype(np.float32), EDGE_BANDS) * EDGE_BANDS > LEAST_NOISE_LIKE - 0.5
         highest_above = np.maximum.accumulate(level[:, ::-1], axis=1)[:, ::-1]
         fall, near_fall = (edge - highest_above[:, beyond] for beyond in self.beyond[:2])
-        goes_on = highest_above[:, self.beyond[0]] - highest_above[:, self.beyond[2]] > FLOOR_DB
-        able = filled & (edge > FAINT_DB) & self.eligible
+        goes_on = highest_above[:, self.beyond[1]] - highest_above[:, self.beyond[2]] > FLOOR_DB
+        highest = np.maximum.reduce([np.roll(level, k, axis=1) for k in range(EDGE_BANDS)])
+        able = filled & (highest - edge < HILL_DB) & (edge > FAINT_DB) & self.eligible
         wall = able & (fall > WALL_DB) & (near_fall > WALLS[1][0]) & ~goes_on & (level[:, self.knee] - edge < KNEE_DB)
         self.able += able.sum(axis=0)
         self.walls += wall.sum(axis=0)
         self.falls += (fall * wall).sum(axis=0)
+
+    def _find_edges(self, level: Floats, bins: Floats) -> None:
+        """Where every frame ends, whatever it is made of, and which bins are the strongest there."""
+        width = bins.shape[1] // N_BANDS
+        highest_above = np.maximum.accumulate(level[:, ::-1], axis=1)[:, ::-1]
+        above = highest_above[:, np.minimum(self.bands + 3, N_BANDS - 1)]
+        ends = (level - above > EDGE_DB) & (level > FAINT_DB) & (above - highest_above[:, self.beyond[2]] < FLOOR_DB)
+        there = np.flatnonzero(ends.any(axis=1))
+        last = N_BANDS - 1 - ends[there, ::-1].argmax(axis=1)
+        for frame, band in zip(there, last, strict=True):
+            if self.eligible[band]:
+                start = (band - EDGE_BANDS + 1) * width
+                self.edges[band] += 1
+                self.strongest[band].add(start + int(bins[frame, start : (band + 1) * width].argmax()))
+            else:
+                self.n_other_edges += 1
+
+    def _edge(self) -> int | None:
+        """The band at which most frames end, though they are made of ever other tones."""
+        around = np.convolve(self.edges, np.ones(3), mode="same")
+        band = int(around.argmax())
+        kinds = set().union(*self.strongest[max(0, band - 1) : band + 2])
+        often = around[band] >= max(LEAST_EDGES, EDGE_SHARE * (self.edges.sum() + self.n_other_edges))
+        return band if often and len(kinds) >= LEAST_KINDS else None
 
     def _count_holes(self, level: Floats, noise_like: np.ndarray) -> None:
         """Cells that go or come by more than a codec leaves to chance, while the noise somewhat below them stays."""
@@ -99,7 +132,8 @@ class Bandwidth:
         """Frequency in Hz of the wall, and by how many dB the spectrum falls there; None without one."""
         there = (self.walls >= LEAST_FRAMES) & (self.walls >= LEAST_SHARE * self.able)
         if not there.any():
-            return None
+            edge = self._edge()
+            return None if edge is None else ((edge + 1) * self.half_hz / N_BANDS, WALL_DB)
         # Every band of a wall's upper edge sees it: the highest that most frames agree on is the wall itself.
         most = self.walls[there].max()
         band = int(np.flatnonzero(there & (self.walls >= 0.5 * most))[-1])
@@ -113,10 +147,20 @@ class Bandwidth:
         """`lossy`: the file itself is coded with loss, and its codec may cut the treble off, but not below 15 kHz."""
         wall, span = self.wall(), ((0.0, round(duration_s, 4)),)
         holes = self.hole_share()
-        if wall is None and holes > HOLES and not lossy:
+        if wall is None and holes > HOLES_ALONE and not lossy:
             text = "Bands of the treble come and go as a lossy codec at a low rate leaves them out."
             measure = round(100 * holes, 1)
-            return [Finding("transcoded", measure, "% of cells", certainty(np.log2(holes / HOLES)), text, None, span)]
+            return [
+                Finding(
+                    "transcoded",
+                    measure,
+                    "% of cells",
+                    certainty(float(np.log2(holes / HOLES_ALONE))),
+                    text,
+                    None,
+                    span,
+                )
+            ]
         if wall is None or (lossy and wall[0] > LOSSY_HZ):
             return []
         cut_hz, fall = wall

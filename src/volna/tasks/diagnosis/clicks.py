@@ -25,6 +25,7 @@ SURPRISE = 2.6
 MOST_CANDIDATES = 60  # a piece and channel
 SIDE_S, GUARD_S = 0.02, 0.002
 SAME_ERROR, SAME_LEVEL = 2.2, 2.0  # after against before, at most
+BLATANT = 15.0
 WIDEST_S, UNEXPLAINED = 0.0002, 0.1  # of an added spike; energy of the errors that it leaves
 BACKGROUND = 3e-4  # of full scale: below, it is silence that clicks
 LEAST_HEIGHT = 0.004
@@ -86,7 +87,7 @@ def find_clicks(samples: Floats, sample_rate: int) -> list[tuple[int, float]]:
     for k in candidates:
         at = int(k * block + error[k * block : (k + 1) * block].argmax())
         new = not clicks or at - clicks[-1][0] > GUARD_S * sample_rate
-        if new and _is_short(error, at, sample_rate) and _sound_goes_on(samples, at, sample_rate):
+        if new and _is_short(error, at, sample_rate) and _sound_goes_on(samples, at, sample_rate, float(ratio[k])):
             clicks.append((at, float(ratio[k])))
     return clicks
 
@@ -137,7 +138,7 @@ def _is_short(error: Floats, at: int, sample_rate: int) -> bool:
     return bool(sides.max(initial=0.0) * SURPRISE < error[at])
 
 
-def _sound_goes_on(samples: Floats, at: int, sample_rate: int) -> bool:
+def _sound_goes_on(samples: Floats, at: int, sample_rate: int, surprise: float) -> bool:
     """Whether a prediction fitted on either side of a place holds on the other, at the same level."""
     side, guard = max(4 * ORDER, round(SIDE_S * sample_rate)), max(8, round(GUARD_S * sample_rate))
     if at < guard + side or at + guard + side > len(samples):
@@ -150,6 +151,8 @@ def _sound_goes_on(samples: Floats, at: int, sample_rate: int) -> bool:
     errors = np.array([[_error_of(part, a) for part in (before, after)] for a in fitted])  # [fitted on, measured on]
     if not _is_added(samples, at, sample_rate, fitted[0]):
         return False
+    if surprise > BLATANT:
+        return True  # a clear spike; a sweep is never quite what it was before
     own = np.diag(errors) + NOISE_FLOOR
     return bool(own.max() < SAME_ERROR * own.min() and (errors[[0, 1], [1, 0]] < SAME_ERROR * own).all())
 

@@ -19,6 +19,7 @@ RELATIVE_TOLERANCE = 1e-4  # of the highest sample
 LEAST_LEVEL = 0.2  # of the highest sample: lower stretches are no tops
 LEAST_RUNS, LEAST_RUNS_A_SECOND = 6, 20  # at one level, in a piece, or in a second of it
 MOST_BEYOND = 0.5  # samples beyond the level, as a share of those on it
+LONG_TOP = 6.0  # samples: mean of tops that jumps surround; those of clipped noise are shorter
 JUMP = 0.5  # of the rail: a run that both sides leave by more in one sample is part of a square wave
 LEAST_PILE, PILE, LEAST_LEVELS = 0.002, 15.0, 100  # share of samples at the top; against strips below; levels there
 QUANTUM_SAMPLES = 50_000
@@ -159,9 +160,10 @@ def _quantum(samples: Floats, highest: float) -> float:
 
 
 def _is_square(samples: Floats, starts: np.ndarray, ends: np.ndarray, rail: float) -> bool:
-    """Whether most flat tops are left by a jump within one or two samples, and the wave is hardly anywhere else."""
+    """Whether most flat tops are left by a jump within one or two samples, and are long or most of the wave."""
     jump_before = np.abs(samples[starts] - samples[np.maximum(starts - 2, 0)])
     jump_after = np.abs(samples[ends - 1] - samples[np.minimum(ends + 1, len(samples) - 1)])
     jumps = np.median(np.minimum(jump_before, jump_after)) > JUMP * rail
     sounding = np.count_nonzero(np.abs(samples) > 0.02 * rail)
-    return bool(jumps and (ends - starts).sum() > 0.5 * sounding)
+    on_rail = ends - starts
+    return bool(jumps and (on_rail.sum() > 0.5 * sounding or on_rail.mean() > LONG_TOP))

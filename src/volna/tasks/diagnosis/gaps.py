@@ -24,7 +24,8 @@ LEAST_SHARE = 0.25  # of the sound's level, for a cut
 ONE_SIDED_S = 0.1  # a gap cut at its beginning only counts up to here
 DROPOUT_S = 0.4  # longer ones are silence
 SILENCE_S = 5.0  # that fades in and out, or lies at an end, counts from here
-RHYTHM_GAPS, RHYTHM_SHARE, ALIKE = 2, 0.11, 0.02
+RHYTHM_GAPS, RHYTHM_SHARE = 2, 0.16
+PAUSE_S, PAUSE_SHARE, MANY_GAPS = 0.15, 0.08, 8  # gaps mostly as long, or so many, are rests with a smaller share
 FROZEN_S = 0.004
 MOVING = 4 / 32768  # median step of the samples around: a slow wave in 16 bits stands still now and then
 
@@ -88,24 +89,27 @@ class Gaps:
     def _judged(self, gaps: list[Gap]) -> dict[str, list[Gap]]:
         """Which gaps are faults: dropouts, frozen samples, silences."""
         frozen = [gap for gap in gaps if gap.is_frozen and (gap.cut_before or gap.cut_after)]
+        frozen = [gap for gap in frozen if gap.begin > 0 and gap.end < self.n]
         zero = [gap for gap in gaps if not gap.is_frozen]
         inner = [gap for gap in zero if gap.begin > 0 and gap.end < self.n]
         cut = [gap for gap in inner if gap.cut_before and gap.cut_after]
         short = [gap for gap in inner if gap.cut_before and not gap.cut_after and self._seconds(gap) <= ONE_SIDED_S]
         if self._is_rhythm(inner):
             cut, short = [], []
+        if len(inner) > 2 * len(cut + short):
+            short = []  # where most gaps fade, half a cut is one by chance
         dropouts = sorted([gap for gap in cut if self._seconds(gap) <= DROPOUT_S] + short)
         silences = [gap for gap in cut if self._seconds(gap) > DROPOUT_S and gap.is_steep]
         silences += [gap for gap in zero if self._seconds(gap) >= SILENCE_S and gap not in silences]
         return {"dropout": dropouts, "frozen": frozen, "silence": sorted(silences)}
 
     def _is_rhythm(self, inner: list[Gap]) -> bool:
-        """Whether the sound is made of pieces without fades: most gaps are cut, and many or all alike."""
-        lengths = [gap.end - gap.begin for gap in inner if gap.cut_before or gap.cut_after]
-        if sum(lengths) <= RHYTHM_SHARE * self.n or len(lengths) <= len(inner) / 2:
+        """Whether the sound is made of pieces without fades: most gaps are cut, and together they are long."""
+        lengths = [gap.end - gap.begin for gap in inner if gap.cut_before]
+        if len(lengths) < RHYTHM_GAPS or len(lengths) <= len(inner) / 2:
             return False
-        alike = len(lengths) > 1 and max(lengths) - min(lengths) < ALIKE * max(lengths)
-        return alike or len(lengths) >= RHYTHM_GAPS
+        pauses = float(np.median(lengths)) >= PAUSE_S * self.rate or len(lengths) >= MANY_GAPS
+        return sum(lengths) > (PAUSE_SHARE if pauses else RHYTHM_SHARE) * self.n
 
     def _seconds(self, gap: Gap) -> float:
         return (gap.end - gap.begin) / self.rate
