@@ -15,6 +15,9 @@ from volna.training.losses import info_nce
 from volna.training.step import _wanted
 
 
+CPU = torch.device("cpu")
+
+
 def test_hard_targets_are_the_limit_of_soft_ones():
     torch.manual_seed(0)
     first, second = torch.randn(2, 8, 5)
@@ -31,13 +34,13 @@ def test_soft_targets_forgive_taking_a_track_for_one_like_it():
 
 def test_targets_follow_the_cosines_of_the_rows():
     rows = np.array([[1, 0], [0.8, 0.6], [0, 1]], dtype=np.float32)
-    wanted = _wanted(rows, TrainConfig(softness=0.25))
+    wanted = _wanted(rows, TrainConfig(softness=0.25), CPU)
     assert wanted is not None
     torch.testing.assert_close(wanted.sum(dim=1), torch.ones(3))
     assert wanted[0].argsort(descending=True).tolist() == [0, 1, 2]
     torch.testing.assert_close(torch.log(wanted[0, 0] / wanted[0, 1]), torch.tensor(0.2 / 0.25))
-    assert _wanted(rows, TrainConfig(softness=0.0)) is None
-    assert _wanted(None, TrainConfig()) is None
+    assert _wanted(rows, TrainConfig(softness=0.0), CPU) is None
+    assert _wanted(None, TrainConfig(), CPU) is None
 
 
 def test_the_tracks_of_a_step_are_those_of_its_batch(folder):  # noqa: F811
