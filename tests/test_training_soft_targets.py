@@ -14,7 +14,6 @@ from volna.training.loop import train
 from volna.training.losses import info_nce
 from volna.training.step import _wanted
 
-
 CPU = torch.device("cpu")
 
 

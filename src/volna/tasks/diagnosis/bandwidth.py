@@ -32,7 +32,7 @@ WALL_DB, WALL_OCTAVES = WALLS[0]
 FLOOR_DB = 12.0  # most fall in the octave after: behind a wall lies the floor, down a slope it goes on
 KNEE_DB = 9.0  # most fall within as much below the wall: a slope has no knee
 HIGHEST = 0.8  # of half the rate: filters of converters end above
-LOWEST_HZ = 3000.0
+LOWEST_HZ = 3600.0
 HILL_DB = 10.0  # highest band at the edge against their mean: more is the foot of a tone
 FAINT_DB = -101.0  # power a bin, below which 16 bits have no room for a wall
 # Frames that end at one band, at least and as a share of those with an end, and how many bins were the strongest there.

@@ -26,6 +26,7 @@ DROPOUT_S = 0.4  # longer ones are silence
 SILENCE_S = 5.0  # that fades in and out, or lies at an end, counts from here
 RHYTHM_GAPS, RHYTHM_SHARE = 2, 0.16
 PAUSE_S, PAUSE_SHARE, MANY_GAPS = 0.15, 0.08, 8  # gaps mostly as long, or so many, are rests with a smaller share
+LEAST_PAUSE_S, LONG_GAP_S = 0.05, 0.12
 FROZEN_S = 0.004
 MOVING = 4 / 32768  # median step of the samples around: a slow wave in 16 bits stands still now and then
 
@@ -98,6 +99,8 @@ class Gaps:
             cut, short = [], []
         if len(inner) > 2 * len(cut + short):
             short = []  # where most gaps fade, half a cut is one by chance
+        if any(gap not in cut + short and self._seconds(gap) > LEAST_PAUSE_S for gap in inner):
+            cut = [gap for gap in cut if self._seconds(gap) < LONG_GAP_S]  # where there are pauses, it may be one
         dropouts = sorted([gap for gap in cut if self._seconds(gap) <= DROPOUT_S] + short)
         silences = [gap for gap in cut if self._seconds(gap) > DROPOUT_S and gap.is_steep]
         silences += [gap for gap in zero if self._seconds(gap) >= SILENCE_S and gap not in silences]

@@ -15,7 +15,7 @@ __all__ = ["find_whistles"]
 
 LOWEST_HZ, LOWEST_FAMILY_HZ = 800.0, 300.0
 WEAKER_DB, MUCH_WEAKER_DB = 0.0, 18.0  # than the rest: where it moves, and where it is steady itself
-FAINTEST_DB = -36.0
+FAINTEST_DB, FOREIGN_FAINTEST_DB = -36.0, -28.0
 FAMILY_DB = 12.0  # other lines within so much, or stronger: a chord
 CLEARLY_DB, NOTHING_DB = 6.0, 20.0  # weaker than every other fundamental, but for what is weaker still by so much
 CLEARER_DB, FOREIGN_PROMINENCE_DB = 20.0, 20.0  # lines that stand out so much less are none; least of a foreign one
@@ -35,7 +35,7 @@ def find_whistles(lines: list[Line], total: float, mains: int) -> list[Line]:
             continue
         moving = (steady - line.power) / rest < STEADY_SHARE
         alone = moving and level < -WEAKER_DB and _is_alone(line, others)
-        if alone or (level < -MUCH_WEAKER_DB and _is_foreign(line, others)):
+        if alone or (FOREIGN_FAINTEST_DB < level < -MUCH_WEAKER_DB and _is_foreign(line, others)):
             whistles.append(line)
     return whistles
 
