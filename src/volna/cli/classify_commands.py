@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from volna.cli import reports
 from volna.cli.options import (
+    GROUP_OPTIONS,
     Duration,
-    Function,
     force_option,
     jobs_option,
     json_option,
     library_option,
     seed_option,
+    with_options,
 )
 from volna.cli.output import clip, duration_text, emit_json, note, table, wrap
 from volna.cli.progress import Progress
@@ -31,7 +31,7 @@ KINDS = ("auto", "logistic", "svm", "cnn", "crnn", "backbone", "resnet50", "effi
 BY = ("auto", "descriptors", "spectrum", "patch", "autoencoder", "both")
 SHOWN = 40  # files or spans printed; the rest is in the CSV
 
-_LABEL_OPTIONS: tuple[Callable[[Function], Function], ...] = (
+label_options = with_options(  # what `train` and `evaluate` share
     click.option("--with", "kind", type=click.Choice(KINDS), default="auto", show_default=True,
                  help="The classifier: logistic regression or SVM on vectors, or a network on pictures."),
     click.option("--by", type=click.Choice(BY), default="auto", show_default=True,
@@ -39,19 +39,8 @@ _LABEL_OPTIONS: tuple[Callable[[Function], Function], ...] = (
     click.option("--model", metavar="FILE", help="An autoencoder's checkpoint [default, where needed: the library's]."),
     click.option("--weights", metavar="FILE", help="Weights of a vision network [default: your cache]."),
     click.option("--fine-tune", is_flag=True, help="Train the body of a backbone or vision network as well."),
-    click.option("--group-from", metavar="REGEX",
-                 help="Speaker, artist or recording, from the path: the first group of the expression, or the match."),
-    click.option("--label-column", default="label", show_default=True, metavar="NAME", help="Column of a CSV."),
-    click.option("--group-column", metavar="NAME",
-                 help="Column of a CSV [default: group, speaker, actor, artist, fold or source]."),
+    *GROUP_OPTIONS,
 )  # fmt: skip
-
-
-def label_options(command: Function) -> Function:
-    """What `train` and `evaluate` share."""
-    for option in reversed(_LABEL_OPTIONS):
-        command = option(command)
-    return command
 
 
 @click.group(short_help="Tell labels of sounds: train, predict, evaluate.", no_args_is_help=True)

@@ -11,6 +11,7 @@ import click
 __all__ = [
     "ARCHITECTURES",
     "DEVICES",
+    "GROUP_OPTIONS",
     "INPUTS",
     "LOSSES",
     "OPTIMIZERS",
@@ -31,6 +32,7 @@ __all__ = [
     "seed_option",
     "time_budget_option",
     "train_time_option",
+    "with_options",
 ]
 
 SEGMENTS = ("spread", "start", "middle", "end")
@@ -122,6 +124,26 @@ class Span(click.ParamType):
         except ValueError as error:
             self.fail(str(error), param, ctx)
         return (int(low), int(high)) if self.whole else (low, high)
+
+
+def with_options(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
+    """Several options as one decorator, in the order of the help."""
+
+    def decorate(command: Function) -> Function:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+GROUP_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--group-from", metavar="REGEX",
+                 help="Speaker, artist or recording, from the path: the first group of the expression, or the match."),
+    click.option("--label-column", default="label", show_default=True, metavar="NAME", help="Column of a CSV."),
+    click.option("--group-column", metavar="NAME",
+                 help="Column of a CSV [default: group, speaker, actor, artist, fold or source]."),
+)  # fmt: skip
 
 
 def json_option(command: Function) -> Function:

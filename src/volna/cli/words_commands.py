@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from volna.cli import reports
-from volna.cli.options import Duration, Function, force_option, jobs_option, json_option, seed_option
+from volna.cli.options import GROUP_OPTIONS, Duration, force_option, jobs_option, json_option, seed_option, with_options
 from volna.cli.output import duration_text, emit_json, note, table, wrap
 from volna.cli.progress import Progress
 
@@ -21,22 +20,11 @@ __all__ = ["COMMANDS"]
 KINDS = ("auto", "hmm", "dtw", "crnn", "hmm+dtw", "all")
 SHOWN = 40  # words printed; the rest is in the CSV
 
-_LABEL_OPTIONS: tuple[Callable[[Function], Function], ...] = (
+label_options = with_options(  # what `train` and `evaluate` share
     click.option("--with", "kind", type=click.Choice(KINDS), default="auto", show_default=True,
                  help="Hidden Markov models, dynamic time warping, a network, or several multiplied."),
-    click.option("--group-from", metavar="REGEX",
-                 help="The speaker, from the path: the first group of the expression, or the match."),
-    click.option("--label-column", default="label", show_default=True, metavar="NAME", help="Column of a CSV."),
-    click.option("--group-column", metavar="NAME",
-                 help="Column of a CSV [default: group, speaker, actor, artist, fold or source]."),
+    *GROUP_OPTIONS,
 )  # fmt: skip
-
-
-def label_options(command: Function) -> Function:
-    """What `train` and `evaluate` share."""
-    for option in reversed(_LABEL_OPTIONS):
-        command = option(command)
-    return command
 
 
 @click.group(short_help="Recognise isolated words: train, predict, evaluate.", no_args_is_help=True)

@@ -32,7 +32,7 @@ from volna.models import MODELS
 from volna.models.layers import Normalisation, pool_log_mels
 from volna.models.reading import Reading
 
-__all__ = ["FORMAT_VERSION", "Checkpoint", "build", "from_bytes", "load", "model_id", "save", "to_bytes"]
+__all__ = ["FORMAT_VERSION", "Checkpoint", "build", "fill", "from_bytes", "load", "model_id", "save", "to_bytes"]
 
 FORMAT_VERSION = 1  # raise it when an older Volna could not use the file
 _FORMAT = "volna-model"
@@ -158,7 +158,8 @@ def from_bytes(data: bytes, *, source: str = "the model") -> Checkpoint:
         tensors = load_tensors(data)
         with torch.device("meta"):  # sizes only: a file cannot ask for more memory than its own weights
             model = build(header["architecture"], header["config"])
-        _fill(model, tensors)
+        _check_finite(tensors)
+        fill(model, {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
         normalisation = dict(header["normalisation"])
         normalisation["mean_db"] = tuple(normalisation["mean_db"])
         checkpoint = Checkpoint(
@@ -242,16 +243,27 @@ def _reading(tensors: dict[str, Tensor]) -> Reading | None:
     return reading
 
 
-def _fill(model: Any, tensors: dict[str, Tensor]) -> None:
-    """Put the weights in place, the very tensors of the file; every name and shape must agree."""
-    weights = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
-    if bad := [name for name, t in tensors.items() if t.is_floating_point() and not bool(torch.isfinite(t).all())]:
-        raise ModelError(f"holds values that are not finite in {bad[0]}")
+def fill(model: Any, weights: Mapping[str, Tensor]) -> None:
+    """Put the weights in place, the very tensors of the file; every name, shape and type must agree.
+
+    Raises
+    ------
+    ModelError
+        A value is not finite, or a tensor is of another type.
+    RuntimeError
+        A name or a shape is another.
+    """
+    _check_finite(weights)
     expected = model.state_dict()
     if bad := [name for name, t in weights.items() if name in expected and t.dtype != expected[name].dtype]:
         raise ModelError(f"{bad[0]} is {weights[bad[0]].dtype}, expected {expected[bad[0]].dtype}")
-    model.load_state_dict(weights, strict=True, assign=True)
+    model.load_state_dict(dict(weights), strict=True, assign=True)
     model.eval().requires_grad_(False)
+
+
+def _check_finite(tensors: Mapping[str, Tensor]) -> None:
+    if bad := [name for name, t in tensors.items() if t.is_floating_point() and not bool(torch.isfinite(t).all())]:
+        raise ModelError(f"holds values that are not finite in {bad[0]}")
 
 
 def _first_line(error: BaseException) -> str:

@@ -19,6 +19,7 @@ from safetensors.torch import save as save_tensors
 
 from volna.errors import ModelError
 from volna.models.backbone import BackboneClassifier, BackboneConfig
+from volna.models.checkpoint import fill
 from volna.models.classifier import CLASSIFIERS, PictureClassifier
 from volna.models.layers import Normalisation
 from volna.models.vision import VISION, VisionClassifier, VisionConfig
@@ -119,7 +120,7 @@ def from_bytes(data: bytes, *, source: str = "the classifier") -> TrainedClassif
     try:
         with torch.device("meta"):  # sizes only: a file cannot ask for more memory than its own weights
             model = build_classifier(header["kind"], header["config"])
-        _fill(model, load_tensors(data))
+        fill(model, load_tensors(data))
         normalisation = dict(header["normalisation"])
         normalisation["mean_db"] = tuple(normalisation["mean_db"])
         n_frames, temperature = int(header["n_frames"]), float(header["temperature"])
@@ -149,14 +150,3 @@ def _header(data: bytes, source: str) -> dict[str, Any]:
     if version > FORMAT_VERSION:
         raise ModelError(f"{source} was written by a newer Volna (format {version}): update Volna")
     return dict(header)
-
-
-def _fill(model: PictureClassifier, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Put the weights in place; every name, shape and type must agree, every value be finite."""
-    if bad := [name for name, t in tensors.items() if t.is_floating_point() and not bool(torch.isfinite(t).all())]:
-        raise ModelError(f"holds values that are not finite in {bad[0]}")
-    expected = model.state_dict()
-    if bad := [name for name, t in tensors.items() if name in expected and t.dtype != expected[name].dtype]:
-        raise ModelError(f"{bad[0]} is {tensors[bad[0]].dtype}, expected {expected[bad[0]].dtype}")
-    model.load_state_dict(dict(tensors), strict=True, assign=True)
-    model.eval().requires_grad_(False)

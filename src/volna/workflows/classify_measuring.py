@@ -17,8 +17,6 @@ import numpy as np
 
 from volna.errors import InputError, ModelError
 from volna.metrics import bootstrap_difference, group_codes
-from volna.plots.figure import can_draw
-from volna.plots.scores import draw_confusion
 from volna.pool import Pool, Task, default_jobs
 from volna.tasks import scores
 from volna.tasks.baselines import BASELINES
@@ -30,6 +28,7 @@ from volna.workflows.classify_jobs import FoldAnswers
 from volna.workflows.classify_model import pictures_of, stacked
 from volna.workflows.classify_sounds import HeardSet, Hearing, hear_labelled, hearing_of
 from volna.workflows.common import Progress, silent
+from volna.workflows.confusion import confusion_files, write_confusion
 from volna.workflows.files import check_free, new_file
 from volna.workflows.labelled import read_labelled
 from volna.workflows.results import Failure
@@ -148,7 +147,7 @@ def classify_evaluate(
     started_s, said = time.monotonic(), progress or silent
     if seeds < 1:
         raise InputError(f"seeds: expected 1 or more, got {seeds}")
-    pictures = _confusion_files(confusion, force)
+    pictures = confusion_files(confusion, force)
     target = Path(output).expanduser() if output else None
     if target is not None:
         check_free(target, force=force)
@@ -165,7 +164,7 @@ def classify_evaluate(
         with new_file(target, force=force) as file:
             write_table(file, _held_out_rows(heard, runs[0]))
         answer.output = str(target)
-    _write_confusion(answer, pictures, force)
+    answer.confusion_files = write_confusion(answer.confusion, answer.labels, pictures, force)
     answer.seconds = round(time.monotonic() - started_s, 1)
     return answer
 
@@ -299,29 +298,3 @@ def _held_out_rows(heard: HeardSet, run: _Answers) -> list[list[str]]:
     rows = prediction_rows(made, classes)
     beside = [["truth", "group"], *map(list, zip(heard.files.labels, heard.files.groups, strict=True))]
     return [[*row[:1], *more, *row[1:]] for row, more in zip(rows, beside, strict=True)]
-
-
-def _confusion_files(confusion: str | Path | None, force: bool) -> list[Path]:
-    """The picture and the table beside it, both free to be written."""
-    if confusion is None:
-        return []
-    picture = Path(confusion).expanduser()
-    if picture.suffix.lower() != ".png":
-        raise InputError(f"{picture}: expected the name of a picture that ends in .png")
-    if not can_draw():
-        raise InputError("pictures need matplotlib: pip install 'volna[plots]'")
-    files = [picture, picture.with_suffix(".csv")]
-    for file in files:
-        check_free(file, force=force)
-    return files
-
-
-def _write_confusion(answer: ClassifyEvaluation, files: Sequence[Path], force: bool) -> None:
-    if not files:
-        return
-    with new_file(files[0], force=force) as file:
-        draw_confusion(np.array(answer.confusion), answer.labels, file)
-    with new_file(files[1], force=force) as file:
-        numbers = [[label, *map(str, row)] for label, row in zip(answer.labels, answer.confusion, strict=True)]
-        write_table(file, [["truth", *answer.labels], *numbers])
-    answer.confusion_files = [str(file) for file in files]

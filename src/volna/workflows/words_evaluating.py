@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 
 from volna.errors import InputError
-from volna.plots.figure import can_draw
-from volna.plots.scores import draw_confusion
 from volna.pool import Task, default_jobs
 from volna.tasks import saved, scores
 from volna.tasks.groups import Fold, grouped_folds
@@ -26,6 +24,7 @@ from volna.tasks.words.dtw import word_distances
 from volna.tasks.words.model import KIND, WITH
 from volna.workflows.classify_answers import write_table
 from volna.workflows.common import Progress, silent
+from volna.workflows.confusion import confusion_files, write_confusion
 from volna.workflows.files import check_free, new_file
 from volna.workflows.labelled import read_labelled
 from volna.workflows.results import Failure
@@ -161,7 +160,7 @@ def words_evaluate(
     if seeds < 1:
         raise InputError(f"seeds: expected 1 or more, got {seeds}")
     which = needed(kind)
-    pictures = _confusion_files(confusion, force)
+    pictures = confusion_files(confusion, force)
     target = Path(output).expanduser() if output else None
     if target is not None:
         check_free(target, force=force)
@@ -184,7 +183,8 @@ def words_evaluate(
         with new_file(target, force=force) as file:
             write_table(file, _held_out_table(heard, methods[answer.kind]))
         answer.output = str(target)
-    _write_confusion(answer, pictures, force)
+    title = f"{NAMES[answer.kind]}, groups held out"
+    answer.confusion_files = write_confusion(answer.confusion, answer.words, pictures, force, title)
     answer.seconds = round(time.monotonic() - started_s, 1)
     return answer
 
@@ -332,30 +332,3 @@ def _held_out_table(heard: HeardWords, method: _Method) -> list[list[str]]:
     for path, label, group, p in zip(files.paths, files.labels, files.groups, method.probabilities[0], strict=True):
         rows.append([path, label, group, words[int(p.argmax())], f"{p.max():.4f}"])
     return rows
-
-
-def _confusion_files(confusion: str | Path | None, force: bool) -> list[Path]:
-    """The picture and the table beside it, both free to be written."""
-    if confusion is None:
-        return []
-    picture = Path(confusion).expanduser()
-    if picture.suffix.lower() != ".png":
-        raise InputError(f"{picture}: expected the name of a picture that ends in .png")
-    if not can_draw():
-        raise InputError("pictures need matplotlib: pip install 'volna[plots]'")
-    files = [picture, picture.with_suffix(".csv")]
-    for file in files:
-        check_free(file, force=force)
-    return files
-
-
-def _write_confusion(answer: WordsEvaluation, files: Sequence[Path], force: bool) -> None:
-    if not files:
-        return
-    table = np.array(answer.confusion)
-    with new_file(files[0], force=force) as file:
-        draw_confusion(table, answer.words, file, title=f"{NAMES[answer.kind]}, groups held out")
-    with new_file(files[1], force=force) as file:
-        numbers = [[word, *map(str, row)] for word, row in zip(answer.words, answer.confusion, strict=True)]
-        write_table(file, [["truth", *answer.words], *numbers])
-    answer.confusion_files = [str(file) for file in files]
