@@ -84,7 +84,7 @@ def test_the_mel_config_belongs_to_the_id(checkpoint):
     ids=["empty", "short", "garbage", "pickle", "other safetensors", "no metadata"],
 )
 def test_what_is_not_a_model_is_refused(data):
-    with pytest.raises(ModelError, match=r"it\.bin is not a Volna model"):
+    with pytest.raises(ModelError, match=r"it\.bin is not a Volna autoencoder"):
         from_bytes(data, source="it.bin")
 
 
@@ -110,7 +110,7 @@ def test_a_newer_format_is_named(checkpoint):
         ({"config": {"n_mels": "many"}}, "is damaged"),
         ({"normalisation": {"floor": 3}}, "is damaged"),
         ({"mel_config": None}, "is damaged"),
-        ({"format_version": "one"}, "is not a Volna model"),
+        ({"format_version": "one"}, "is not a Volna autoencoder"),
     ],
 )
 def test_a_header_that_does_not_fit_is_an_error(checkpoint, changes, message):

@@ -149,7 +149,7 @@ def test_a_backbone_carries_the_autoencoders_weights_and_its_picture() -> None:
     maps = classifier.eval().maps(mel)
     assert torch.equal(maps.flatten(1, 2), model.features(mel))
     assert classifier(mel).shape == (2, 4)
-    with pytest.raises(ModelError, match="the backbone is not a Volna model"):
+    with pytest.raises(ModelError, match="the backbone is not a Volna autoencoder"):
         backbone_on(b"nothing of the kind", 4)
 
 
@@ -319,7 +319,7 @@ def test_damaged_bytes_are_refused_wherever_the_damage_is() -> None:
     [
         ({"kind": "oracle"}, "expected one of the classifiers"),
         ({"format_version": 99}, "newer Volna"),
-        ({"format": "volna-model"}, "no classifier of pictures"),
+        ({"format": "volna-model"}, "not a classifier of pictures"),
         ({"config": {"n_mels": N_MELS, "colour": 3}}, "no setting colour"),
         ({"temperature": 0}, "make no sense"),
         ({"n_frames": 0}, "make no sense"),

@@ -255,7 +255,7 @@ def test_show_without_a_file_is_the_model_of_the_library(library: Path) -> None:
 @pytest.mark.usefixtures("inline")
 def test_what_is_no_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_bytes(b"no model")
-    with pytest.raises(ModelError, match=r"a\.safetensors is not a Volna model"):
+    with pytest.raises(ModelError, match=r"a\.safetensors is not a Volna autoencoder"):
         volna.model_show(tmp_path / "a.safetensors")
     with pytest.raises(ModelError, match="cannot read"):
         volna.model_show(tmp_path / "absent")

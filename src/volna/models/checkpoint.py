@@ -10,7 +10,6 @@ id names exactly one set of weights and one way of making log-mels.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -21,9 +20,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 import volna
@@ -31,12 +27,12 @@ from volna.errors import ModelError
 from volna.models import MODELS
 from volna.models.layers import Normalisation, pool_log_mels
 from volna.models.reading import Reading
+from volna.models.weights_file import check_finite, fill, read_weights, write_tensors
 
-__all__ = ["FORMAT_VERSION", "Checkpoint", "build", "fill", "from_bytes", "load", "model_id", "save", "to_bytes"]
+__all__ = ["FORMAT_VERSION", "Checkpoint", "build", "from_bytes", "load", "model_id", "save", "to_bytes"]
 
 FORMAT_VERSION = 1  # raise it when an older Volna could not use the file
 _FORMAT = "volna-model"
-_MAX_HEADER_BYTES = 10_000_000
 
 
 @dataclass
@@ -120,8 +116,6 @@ def to_bytes(checkpoint: Checkpoint) -> bytes:
     """The checkpoint as the bytes of a safetensors file; sets ``checkpoint.id`` and ``checkpoint.version``."""
     checkpoint.version = checkpoint.version or str(getattr(volna, "__version__", "0"))
     header = {
-        "format": _FORMAT,
-        "format_version": FORMAT_VERSION,
         "volna_version": checkpoint.version,
         "architecture": checkpoint.architecture,
         "config": asdict(checkpoint.config),
@@ -129,11 +123,10 @@ def to_bytes(checkpoint: Checkpoint) -> bytes:
         "normalisation": asdict(checkpoint.normalisation),
         "summary": checkpoint.summary,
     }
-    tensors = {f"model.{name}": t.detach().cpu().contiguous() for name, t in checkpoint.model.state_dict().items()}
+    tensors = {f"model.{name}": t for name, t in checkpoint.model.state_dict().items()}
     for name, values in (vars(checkpoint.reading) if checkpoint.reading else {}).items():
         tensors[f"reading.{name}"] = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32).copy())
-    # One entry only: the order of several would not be the same from one run to the next.
-    data = save_tensors(tensors, {"volna": json.dumps(header, sort_keys=True, allow_nan=False)})
+    data = write_tensors(_FORMAT, FORMAT_VERSION, header, tensors)
     checkpoint.id = model_id(data)
     return data
 
@@ -153,12 +146,11 @@ def from_bytes(data: bytes, *, source: str = "the model") -> Checkpoint:
     ModelError
         Not a Volna model, damaged, or written by a newer Volna.
     """
-    header = _header(data, source)
+    header, tensors = read_weights(data, _FORMAT, FORMAT_VERSION, what="a Volna autoencoder", source=source)
     try:
-        tensors = load_tensors(data)
         with torch.device("meta"):  # sizes only: a file cannot ask for more memory than its own weights
             model = build(header["architecture"], header["config"])
-        _check_finite(tensors)
+        check_finite(tensors)
         fill(model, {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
         normalisation = dict(header["normalisation"])
         normalisation["mean_db"] = tuple(normalisation["mean_db"])
@@ -174,7 +166,7 @@ def from_bytes(data: bytes, *, source: str = "the model") -> Checkpoint:
         )
     except ModelError as error:
         raise ModelError(f"{source}: {error}") from error
-    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError) as error:
         raise ModelError(f"{source} is damaged: {_first_line(error)}; train again with `volna train`") from error
     return checkpoint
 
@@ -214,25 +206,6 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
     return from_bytes(data, source=os.fspath(path))
 
 
-def _header(data: bytes, source: str) -> dict[str, Any]:
-    """The JSON header, read by hand: eight bytes of length, then the table of safetensors with its metadata."""
-    refusal = f"{source} is not a Volna model"
-    length = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or not 2 <= length <= min(len(data) - 8, _MAX_HEADER_BYTES):
-        raise ModelError(refusal)
-    try:
-        header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["volna"])
-        version = header["format_version"] if header["format"] == _FORMAT else None
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelError(refusal) from error
-    if not isinstance(version, int):
-        raise ModelError(refusal)
-    if version > FORMAT_VERSION:
-        formats = f"format {version}, this one reads up to {FORMAT_VERSION}"
-        raise ModelError(f"{source} was written by a newer Volna ({formats}): update Volna")
-    return dict(header)
-
-
 def _reading(tensors: dict[str, Tensor]) -> Reading | None:
     if "reading.components" not in tensors:
         return None
@@ -241,29 +214,6 @@ def _reading(tensors: dict[str, Tensor]) -> Reading | None:
     if reading.scale.shape != (dim,) or {reading.centre.shape, reading.spread.shape} != {(n_pooled,)}:
         raise ModelError("the parts of its reading do not fit each other")
     return reading
-
-
-def fill(model: Any, weights: Mapping[str, Tensor]) -> None:
-    """Put the weights in place, the very tensors of the file; every name, shape and type must agree.
-
-    Raises
-    ------
-    ModelError
-        A value is not finite, or a tensor is of another type.
-    RuntimeError
-        A name or a shape is another.
-    """
-    _check_finite(weights)
-    expected = model.state_dict()
-    if bad := [name for name, t in weights.items() if name in expected and t.dtype != expected[name].dtype]:
-        raise ModelError(f"{bad[0]} is {weights[bad[0]].dtype}, expected {expected[bad[0]].dtype}")
-    model.load_state_dict(dict(weights), strict=True, assign=True)
-    model.eval().requires_grad_(False)
-
-
-def _check_finite(tensors: Mapping[str, Tensor]) -> None:
-    if bad := [name for name, t in tensors.items() if t.is_floating_point() and not bool(torch.isfinite(t).all())]:
-        raise ModelError(f"holds values that are not finite in {bad[0]}")
 
 
 def _first_line(error: BaseException) -> str:

@@ -7,28 +7,23 @@ classifiers give equal bytes. The weights of a body that was learnt elsewhere tr
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 
 from volna.errors import ModelError
 from volna.models.backbone import BackboneClassifier, BackboneConfig
-from volna.models.checkpoint import fill
 from volna.models.classifier import CLASSIFIERS, PictureClassifier
 from volna.models.layers import Normalisation
 from volna.models.vision import VISION, VisionClassifier, VisionConfig
+from volna.models.weights_file import fill, read_weights, write_weights
 
 __all__ = ["FORMAT_VERSION", "KINDS", "TrainedClassifier", "build_classifier", "from_bytes", "to_bytes"]
 
 FORMAT_VERSION = 1  # raise it when an older Volna could not use the file
 _FORMAT = "volna-picture-classifier"
-_MAX_HEADER_BYTES = 10_000_000
 
 KINDS: dict[str, tuple[Any, Any]] = {
     **CLASSIFIERS,
@@ -94,8 +89,6 @@ def build_classifier(kind: str, config: Mapping[str, Any]) -> PictureClassifier:
 def to_bytes(trained: TrainedClassifier) -> bytes:
     """The classifier as the bytes of a safetensors file."""
     header = {
-        "format": _FORMAT,
-        "format_version": FORMAT_VERSION,
         "kind": trained.kind,
         "config": asdict(trained.model.config),
         "normalisation": asdict(trained.normalisation),
@@ -103,9 +96,7 @@ def to_bytes(trained: TrainedClassifier) -> bytes:
         "temperature": trained.temperature,
         "summary": trained.summary,
     }
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in trained.model.state_dict().items()}
-    data: bytes = save_tensors(tensors, {"volna": json.dumps(header, sort_keys=True, allow_nan=False)})
-    return data
+    return write_weights(_FORMAT, FORMAT_VERSION, header, trained.model)
 
 
 def from_bytes(data: bytes, *, source: str = "the classifier") -> TrainedClassifier:
@@ -116,11 +107,11 @@ def from_bytes(data: bytes, *, source: str = "the classifier") -> TrainedClassif
     ModelError
         No classifier of pictures, damaged, or written by a newer Volna.
     """
-    header = _header(data, source)
+    header, tensors = read_weights(data, _FORMAT, FORMAT_VERSION, what="a classifier of pictures", source=source)
     try:
         with torch.device("meta"):  # sizes only: a file cannot ask for more memory than its own weights
             model = build_classifier(header["kind"], header["config"])
-        fill(model, load_tensors(data))
+        fill(model, tensors)
         normalisation = dict(header["normalisation"])
         normalisation["mean_db"] = tuple(normalisation["mean_db"])
         n_frames, temperature = int(header["n_frames"]), float(header["temperature"])
@@ -130,23 +121,6 @@ def from_bytes(data: bytes, *, source: str = "the classifier") -> TrainedClassif
         return TrainedClassifier(model, header["kind"], Normalisation(**normalisation), n_frames, temperature, summary)
     except ModelError as error:
         raise ModelError(f"{source}: {error}") from error
-    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ModelError(f"{source} is damaged: {reason}; train it again") from error
-
-
-def _header(data: bytes, source: str) -> dict[str, Any]:
-    refusal = f"{source} is no classifier of pictures, or it is damaged"
-    length = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or not 2 <= length <= min(len(data) - 8, _MAX_HEADER_BYTES):
-        raise ModelError(refusal)
-    try:
-        header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["volna"])
-        version = header["format_version"] if header["format"] == _FORMAT else None
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelError(refusal) from error
-    if not isinstance(version, int):
-        raise ModelError(refusal)
-    if version > FORMAT_VERSION:
-        raise ModelError(f"{source} was written by a newer Volna (format {version}): update Volna")
-    return dict(header)
