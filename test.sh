@@ -8,4 +8,4 @@ cd "$here"
 "$venv/bin/ruff" check .
 "$venv/bin/ruff" format --check .
 "$venv/bin/mypy"
-exec "$venv/bin/pytest" "$@"
+exec "$venv/bin/pytest" --numprocesses auto --dist loadfile "$@"

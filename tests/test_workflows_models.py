@@ -6,6 +6,9 @@ import csv
 import importlib.util
 import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -25,7 +28,7 @@ from volna.library.store import Catalogue
 from volna.models import export
 from volna.plots.figure import can_draw
 from volna.pool import Outcome, Pool, _call
-from volna.workflows import each_file, files, learning
+from volna.workflows import each_file, files, folder_sounds, learning
 from volna.workflows import models as workflow
 
 N = 9  # usable sounds of the folder
@@ -49,7 +52,7 @@ class InlinePool(Pool):
 
 @pytest.fixture
 def inline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for module in (workflow, learning, each_file):
+    for module in (workflow, learning, each_file, folder_sounds):
         monkeypatch.setattr(module, "Pool", InlinePool)
     yield
     use_model(None)
@@ -143,6 +146,56 @@ def test_resume_goes_on_and_its_absence_begins_anew(
     assert any("nothing to resume" in line for line in other["notes"])
 
 
+KILLED = """
+import os, signal, sys
+sys.path[:0] = [{tests!r}]
+from test_workflows_models import PLAIN_TINY, InlinePool
+from volna.training import loop
+from volna.workflows import folder_sounds, learning, models
+for module in (models, learning, folder_sounds):
+    module.Pool = InlinePool
+loop.SAVE_EVERY_S = loop.REPORT_EVERY_S = 0.0
+learning.PRESETS["tiny"] = PLAIN_TINY
+models.can_draw = lambda: False
+
+def progress(stage, done, total, note=""):
+    if stage == "Training" and done > 400:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+models.train_folder({folder!r}, {output!r}, preset="tiny", train_time_s=3600.0, jobs=1, progress=progress)
+"""
+PLAIN_TINY: dict[str, Any] = {
+    "model_config": {"channels": (4, 4, 4, 4)},
+    "val_every": 3,
+    "n_frames": 32,
+    "max_steps": 9,
+}
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_training_killed_in_the_middle_ends_at_the_same_model(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("volna.workflows.models.can_draw", lambda: False)
+    monkeypatch.setitem(learning.PRESETS, "tiny", PLAIN_TINY)
+    options: dict[str, Any] = {"preset": "tiny", "train_time_s": 3600.0, "jobs": 1}
+    whole = volna.train_folder(folder, tmp_path / "whole.safetensors", **options)
+
+    output = tmp_path / "m.safetensors"
+    code = KILLED.format(tests=str(Path(__file__).parent), folder=str(folder), output=str(output))
+    killed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert not output.exists()
+    resumed = volna.train_folder(folder, output, resume=True, **options)
+    assert resumed["resumed"] is True
+    assert embeds(output, folder) == pytest.approx(embeds(tmp_path / "whole.safetensors", folder), abs=0.0)
+    assert resumed["steps"] == whole["steps"] == 9
+
+
+def embeds(model: Path, folder: Path) -> np.ndarray:
+    return embed_file(folder / "tune 4.wav", Embedder(model))
+
+
 @pytest.mark.usefixtures("inline")
 def test_one_short_sound_is_enough(tmp_path: Path) -> None:
     only = tmp_path / "one" / "note.wav"
@@ -156,13 +209,50 @@ def test_one_short_sound_is_enough(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("inline")
 def test_sounds_of_an_earlier_run_are_not_trained_on(folder: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
-    heard = workflow._hear(folder, work, "log-mel", 0, 1, lambda *_: None)
+    heard = folder_sounds.hear_folder(folder, work, "log-mel", 0, 1, lambda *_: None)
     assert len(heard.paths) == N
     few = tmp_path / "few"
     few.mkdir()
     (few / "a.wav").write_bytes((folder / "tune 7.wav").read_bytes())
-    again = workflow._hear(few, work, "log-mel", 0, 1, lambda *_: None)
+    again = folder_sounds.hear_folder(few, work, "log-mel", 0, 1, lambda *_: None)
     assert [found.stem for found in work.glob("*.mel")] == list(again.paths)
+    assert list(folder_sounds._read_descriptors(work / folder_sounds.DESCRIPTORS)) == list(again.paths)
+
+
+@pytest.mark.usefixtures("inline")
+def test_what_was_heard_is_not_heard_again_and_softens_the_contrast(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = folder_sounds.hear_folder(folder, tmp_path, "log-mel", 0, 1, lambda *_: None)
+    rows = first.rows()
+    assert list(rows) == list(first.paths)
+    assert all(np.linalg.norm(row) == pytest.approx(1.0, abs=1e-5) for row in rows.values())
+
+    def heard_again(*_: Any) -> None:
+        raise AssertionError("decoded twice")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("volna.features.recipe.analyse", heard_again)
+        again = folder_sounds.hear_folder(folder, tmp_path, "log-mel", 0, 1, lambda *_: None)
+    assert all(np.array_equal(again.rows()[key], row) for key, row in rows.items())
+    (tmp_path / folder_sounds.DESCRIPTORS).write_bytes(b"PK damaged")
+    once_more = folder_sounds.hear_folder(folder, tmp_path, "log-mel", 0, 1, lambda *_: None)
+    assert all(np.array_equal(once_more.rows()[key], row) for key, row in rows.items())
+
+
+@pytest.mark.usefixtures("inline")
+def test_the_training_is_given_how_alike_the_sounds_are(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {}
+    own = learning.train_on_cache
+
+    def train_on_cache(*arguments: Any, rows: Any, **options: Any) -> Any:
+        given.update(rows)
+        return own(*arguments, rows=rows, **options)
+
+    monkeypatch.setattr(learning, "train_on_cache", train_on_cache)
+    assert train(folder, tmp_path / "m.safetensors", train_time_s=1.0)["n_tracks"] == len(given)
 
 
 @pytest.mark.usefixtures("inline")

@@ -40,7 +40,6 @@ Array = NDArray[np.float32]
 
 REPORT_EVERY_S = 0.5
 FEWEST_STEPS = 5  # however little time there is
-TIME_COUNTS_FROM = 0.25  # of the time; before it, steps alone decide, so that a fast start is the same every time
 TEMPERATURES = np.geomspace(0.5, 6.0, 97)  # not lower: a part held out that is all right would make it sure of all
 
 
@@ -144,11 +143,10 @@ def fit_steps(
     every = max(1, n_steps // recipe.n_validations)
     stopped = "steps"
     while state.step < n_steps:
-        done = _done(state.step / n_steps, clock.fraction())
+        done = clock.done(state.step / n_steps)
         if done >= 1.0 and state.step >= FEWEST_STEPS:
             stopped = "time"
             break
-        done = min(done, 1.0)
         chosen = next(order)
         loss = _take_step(state, source, chosen, labels[chosen], weights, recipe, _schedule(done, recipe.warm_up), seed)
         if not math.isfinite(loss):
@@ -257,11 +255,6 @@ def _orders(sounds: NDArray[np.intp], batch_size: int, seed: int) -> Generator[N
             queue = np.concatenate([queue, rng.permutation(sounds)])
         yield queue[:batch_size]
         queue = queue[batch_size:]
-
-
-def _done(of_steps: float, of_time: float) -> float:
-    """How much of the training is behind: of the steps, or of the time where that runs out first."""
-    return max(of_steps, of_time) if of_time > TIME_COUNTS_FROM else of_steps
 
 
 def _schedule(done: float, warm_up: float) -> float:

@@ -122,7 +122,7 @@ def fit(
     resumed = state_file is not None and load_state(state_file, state, fingerprint)
     clock = Clock(time.perf_counter() - state.seconds, config.time_budget_s)
     while (stopped := _why_stop(state, config, clock)) is None:
-        done = _done(state, config, clock)
+        done = clock.done(state.step / config.max_steps)
         rng = np.random.default_rng([config.seed, 21, state.step])
         torch.manual_seed(config.seed * 1_000_003 + state.step)  # for what draws noise or drops out
         _take_step(state, draw(rng), loss_of, judge_loss_of, config, done)
@@ -238,10 +238,6 @@ def _validate(state: TrainingState, validate: Callable[[Any], float] | None) -> 
     state.losses, state.named = [], {}
 
 
-def _done(state: TrainingState, config: FitConfig, clock: Clock) -> float:
-    return min(max(state.step / config.max_steps, clock.fraction()), 1.0)
-
-
 def _why_stop(state: TrainingState, config: FitConfig, clock: Clock) -> str | None:
     if state.step >= config.max_steps:
         return "steps"
@@ -258,7 +254,8 @@ def _schedule(done: float, warm_up: float) -> float:
 
 
 def _event(state: TrainingState, config: FitConfig, clock: Clock) -> dict[str, Any]:
-    done, last = _done(state, config, clock), state.history[-1] if state.history else {}
+    done = clock.done(state.step / config.max_steps)
+    last = state.history[-1] if state.history else {}
     return {
         "step": state.step,
         "fraction": done,

@@ -194,7 +194,7 @@ def _run(
     alike = _rows_of(data, rows)
     draws = batches(cache, data.training, **size, seed=config.seed, first_step=n_before)
     while (stopped := _why_stop(state, config, clock)) is None:
-        done = _done(state, config, clock)
+        done = clock.done(state.step / config.max_steps)
         rate = config.lr * state.rate_scale * _schedule(done, config.warm_up)
         chosen = tracks_of_step(len(data.training), config.batch_size, config.seed, state.step)
         of_batch = None if alike is None else alike[chosen]
@@ -268,10 +268,6 @@ def _keep(state: TrainingState, stopped: str) -> float:
     return last
 
 
-def _done(state: TrainingState, config: TrainConfig, clock: Clock) -> float:
-    return max(state.step / config.max_steps, clock.fraction())
-
-
 def _why_stop(state: TrainingState, config: TrainConfig, clock: Clock) -> str | None:
     if state.step >= config.max_steps:
         return "steps"
@@ -288,7 +284,7 @@ def _schedule(done: float, warm_up: float) -> float:
 
 
 def _event(state: TrainingState, config: TrainConfig, clock: Clock) -> dict[str, Any]:
-    done = min(_done(state, config, clock), 1.0)
+    done = clock.done(state.step / config.max_steps)
     return {
         "step": state.step,
         "fraction": done,

@@ -35,6 +35,7 @@ N_PCA = 150  # tracks that the principal components are fitted on: about 10 000 
 N_READING = 1000  # tracks whose pooled features say how they are read ...
 N_READING_LEAST = 200  # ... and so many even when the time is up
 END_SHARE, END_AT_MOST_S = 0.08, 15.0  # of a time budget, kept for what :func:`finish` does
+TIME_COUNTS_FROM = 0.25  # of the time
 _BATCH = 64
 
 
@@ -54,6 +55,14 @@ class Clock:
         if self.budget_s is None:
             return 0.0
         return self.seconds() / max(self.budget_s - min(END_SHARE * self.budget_s, END_AT_MOST_S), 1e-9)
+
+    def done(self, of_steps: float) -> float:
+        """How much of a training is behind: of its steps, or of the time where that runs out first.
+
+        At first steps alone decide, so that a training with time to spare is the same every time.
+        """
+        of_time = self.fraction()
+        return min(max(of_steps, of_time if of_time > TIME_COUNTS_FROM else 0.0), 1.0)
 
     def over(self) -> bool:
         return self.budget_s is not None and self.seconds() > self.budget_s

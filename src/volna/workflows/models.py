@@ -13,16 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from volna.errors import InputError, ModelError
-from volna.features.recipe import ANALYSIS, FEATURES_VERSION, SHORT_DURATION_S
-from volna.library import tags
-from volna.library.walk import walk
+from volna.features.recipe import ANALYSIS, FEATURES_VERSION
 from volna.plots import training as training_plots
 from volna.plots.figure import can_draw
 from volna.pool import Pool, Task, default_jobs
 from volna.workflows import learning
-from volna.workflows.common import TIMEOUT_S, Progress, library_path, open_library, silent
+from volna.workflows.common import Progress, library_path, open_library, silent
 from volna.workflows.files import check_free, new_file
-from volna.workflows.results import Failure
+from volna.workflows.folder_sounds import FolderSounds, hear_folder
 
 __all__ = [
     "DEVICES",
@@ -36,7 +34,6 @@ __all__ = [
 ]
 
 DEVICES = ("auto", "cpu", "cuda")
-MOST_SOUNDS = 10_000  # drawn at random from a folder that has more; their log-mels take 1 GB at most
 N_PICTURES, PICTURE_FRAMES = 3, 128  # sounds in the picture of reconstructions, and how much of each: about 3 s
 ONNX_FILES = ("encoder.onnx", "decoder.onnx", "model.json")
 
@@ -254,15 +251,15 @@ def train_folder(
         )
         if not held.enter_context(learning.training_lock(cache)):
             raise ModelError(f"{cache.parent}: another run is training there; wait for it to end")
-        sounds = _hear(folder, cache, heard, seed, n_jobs, progress)
+        sounds = hear_folder(folder, cache, heard, seed, n_jobs, progress)
         if not resume:
             for state in cache.glob("*.state"):
                 state.unlink()
         config |= {"time_budget_s": train_time_s, "seed": seed, "n_threads": n_jobs, "device": device}
         go_on = "--resume goes on from its last state"
         result = learning.train_on_cache(
-            pool, cache, config, sounds.groups, resume=resume, log_folder=work / "tensorboard", go_on=go_on,
-            progress=progress,
+            pool, cache, config, sounds.groups, rows=sounds.rows(), resume=resume,
+            log_folder=work / "tensorboard", go_on=go_on, progress=progress,
         )  # fmt: skip
         checkpoint, summary = result["checkpoint"], result["summary"]
         with new_file(target, force=True) as file:
@@ -283,71 +280,6 @@ def train_folder(
     }
 
 
-@dataclass
-class _Sounds:
-    """What was heard of a folder: the path of each hash, the artist of each that has one, and what was not used."""
-
-    found: int
-    paths: dict[str, str] = field(default_factory=dict)
-    groups: dict[str, str] = field(default_factory=dict)
-    n_short: int = 0
-    n_copies: int = 0
-    n_left_out: int = 0
-    failures: list[Failure] = field(default_factory=list)
-
-    def sum(self) -> dict[str, int]:
-        """``found`` is the sum of the others and of ``n_tracks``, except ``short``, which are among those used."""
-        return {
-            "found": self.found,
-            "short": self.n_short,
-            "copies": self.n_copies,
-            "failed": len(self.failures),
-            "left_out": self.n_left_out,
-        }
-
-
-def _hear(folder: str | Path, cache_folder: Path, heard: str, seed: int, n_jobs: int, progress: Progress) -> _Sounds:
-    """Bring what a training hears of a folder into the cache, decoding only what it lacks; drop all else."""
-    from volna.training.dataset import MelCache
-
-    scan = walk([Path(folder).expanduser()], on_folder=lambda n: progress("Scanning", n, None, "files"))
-    if scan.missing:
-        raise InputError(f"{folder}: no such folder")
-    if not scan.found:
-        raise InputError(f"{folder}: no audio files there, so nothing to train on")
-    files = learning.draw_sample((found.path for found in scan.found), MOST_SOUNDS, seed)
-    sounds, cache = _Sounds(len(scan.found), n_left_out=len(scan.found) - len(files)), MelCache(cache_folder)
-    tasks = (Task("volna.workflows.jobs:analyse", (path, "spread", str(cache_folder), heard), path) for path in files)
-    with Pool(min(n_jobs, len(files)), timeout_s=TIMEOUT_S) as pool:
-        outcomes = pool.run(tasks, lambda task, audio_hash: "known" if audio_hash in cache else "new")
-        for done, outcome in enumerate(outcomes, 1):
-            if outcome.reason is None:
-                _count(sounds, outcome.task.tag, outcome.result)
-            else:
-                path = outcome.task.tag
-                sounds.failures.append(Failure(path, outcome.reason.removeprefix(f"{path}: ")))
-            progress("Listening", done, len(files), f"{len(sounds.failures)} failed" if sounds.failures else "")
-    for key in set(cache.keys()) - set(sounds.paths):  # of an earlier run: no longer under the folder
-        cache.path(key).unlink(missing_ok=True)
-    kept = set(cache.keys())
-    sounds.n_left_out += sum(key not in kept for key in sounds.paths)
-    if not kept:
-        first = f": {sounds.failures[0].path}: {sounds.failures[0].reason}" if sounds.failures else ""
-        raise ModelError(f"{folder}: none of its {sounds.found} sounds could be heard{first}")
-    return sounds
-
-
-def _count(sounds: _Sounds, path: str, heard: Any) -> None:
-    if heard.audio_hash in sounds.paths:
-        sounds.n_copies += 1
-        return
-    sounds.paths[heard.audio_hash] = path
-    sounds.n_short += heard.duration_s < SHORT_DURATION_S
-    artist = tags.from_metadata(heard.metadata, path).artist
-    if artist:
-        sounds.groups[heard.audio_hash] = artist
-
-
 def too_short(summary: Mapping[str, Any]) -> list[str]:
     """A remark where the time was over before anything was learnt."""
     steps, batch = summary["steps"], summary["config"]["batch_size"]
@@ -357,7 +289,7 @@ def too_short(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _draw(
-    pool: Pool, result: Mapping[str, Any], target: Path, cache_folder: Path, sounds: _Sounds, notes: list[str]
+    pool: Pool, result: Mapping[str, Any], target: Path, cache_folder: Path, sounds: FolderSounds, notes: list[str]
 ) -> list[str]:
     """The pictures beside the checkpoint; their paths."""
     if not can_draw():
