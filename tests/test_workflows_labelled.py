@@ -56,6 +56,24 @@ def test_an_expression_names_the_groups(folder) -> None:
     assert sum(group.startswith("file ") for group in whole.groups) == 3  # no match: a group of its own
 
 
+def test_labels_may_stand_in_the_names(folder) -> None:
+    files = read_labelled(folder, label_from=r"([ab])_\d")
+    assert sorted(files.labels) == ["a", "a", "b", "b"]
+    (failure,) = files.failures
+    assert failure.path.endswith("beside.wav")
+    assert "--label-from" in failure.reason
+    assert files.empty == ()
+    for expression, message in (("(", "--label-from: '\\(' is no"), ("zebra", "--label-from: 'zebra' matches none")):
+        with pytest.raises(InputError, match=message):
+            read_labelled(folder, label_from=expression)
+
+
+def test_a_table_has_its_labels_in_a_column(tmp_path) -> None:
+    (tmp_path / "t.csv").write_text("path,label\na.wav,yes\n")
+    with pytest.raises(InputError, match="--label-column"):
+        read_labelled(tmp_path / "t.csv", label_from="a")
+
+
 @pytest.mark.parametrize(("expression", "message"), [("(", "no regular expression"), ("zebra", "matches none")])
 def test_expressions_that_do_not_work_are_refused(folder, expression: str, message: str) -> None:
     with pytest.raises(InputError, match=message):

@@ -138,6 +138,8 @@ def with_options(*options: Callable[[Function], Function]) -> Callable[[Function
 
 
 GROUP_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--label-from", metavar="REGEX",
+                 help="Label, from the path: the first group of the expression, or the match [default: the folder]."),
     click.option("--group-from", metavar="REGEX",
                  help="Speaker, artist or recording, from the path: the first group of the expression, or the match."),
     click.option("--label-column", default="label", show_default=True, metavar="NAME", help="Column of a CSV."),

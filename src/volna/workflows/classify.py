@@ -62,6 +62,7 @@ def classify_train(
     model: str | Path | None = None,
     weights: str | Path | None = None,
     fine_tune: bool = False,
+    label_from: str | None = None,
     group_from: str | None = None,
     label_column: str = "label",
     group_column: str | None = None,
@@ -91,7 +92,7 @@ def classify_train(
         Of a vision network.
     fine_tune : bool
         Train the body of a backbone or vision network as well.
-    group_from, label_column, group_column
+    label_from, group_from, label_column, group_column
         See `volna.workflows.labelled.read_labelled`.
     train_time_s : float
         The longest training of a network.
@@ -115,8 +116,9 @@ def classify_train(
     check_free(target, force=force)
     hearing = hearing_of(kind, by, model, library)
     files = read_labelled(
-        source, group_from=group_from, label_column=label_column, group_column=group_column, progress=said
-    )
+        source, label_from=label_from, group_from=group_from, label_column=label_column, group_column=group_column,
+        progress=said,
+    )  # fmt: skip
     heard = hear_labelled(files, hearing, jobs=jobs, progress=said)
     if hearing.is_network:
         settings = network_settings(hearing, weights, fine_tune, train_time_s)

@@ -98,6 +98,7 @@ def classify_evaluate(
     model: str | Path | None = None,
     weights: str | Path | None = None,
     fine_tune: bool = False,
+    label_from: str | None = None,
     group_from: str | None = None,
     label_column: str = "label",
     group_column: str | None = None,
@@ -117,7 +118,7 @@ def classify_evaluate(
 
     Parameters
     ----------
-    source, kind, by, model, weights, fine_tune, group_from, label_column, group_column
+    source, kind, by, model, weights, fine_tune, label_from, group_from, label_column, group_column
         As for `volna.workflows.classify.classify_train`.
     folds : int
         Of the outer cross-validation; up to eight groups are left out one by one whatever this says.
@@ -153,8 +154,9 @@ def classify_evaluate(
         check_free(target, force=force)
     hearing = hearing_of(kind, by, model, library)
     files = read_labelled(
-        source, group_from=group_from, label_column=label_column, group_column=group_column, progress=said
-    )
+        source, label_from=label_from, group_from=group_from, label_column=label_column, group_column=group_column,
+        progress=said,
+    )  # fmt: skip
     of_voice = {label.lower() for label in files.classes} in BY_VOICE
     heard = hear_labelled(files, hearing, more=_beside(of_voice if pitch is None else pitch), jobs=jobs, progress=said)
     settings = network_settings(hearing, weights, fine_tune, train_time_s or 0.0) if hearing.is_network else None

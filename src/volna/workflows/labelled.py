@@ -1,7 +1,7 @@
 """Sounds with a label, and with the group (speaker, artist, source recording) that a split must not tear apart.
 
-A folder with one folder per label, or a CSV with the columns ``path``, ``label`` and, where there is one, ``group``
-(paths relative to the CSV).
+A folder with one folder per label, or with labels in the names of its files, or a CSV with the columns ``path``,
+``label`` and, where there is one, ``group`` (paths relative to the CSV).
 """
 
 from __future__ import annotations
@@ -60,17 +60,21 @@ class LabelledFiles:
 def read_labelled(
     source: str | Path,
     *,
+    label_from: str | None = None,
     group_from: str | None = None,
     label_column: str = "label",
     group_column: str | None = None,
     progress: Progress | None = None,
 ) -> LabelledFiles:
-    r"""Read a folder per label, or a CSV, and the group of every file.
+    r"""Read a folder per label, labels in names, or a CSV, and the group of every file.
 
     Parameters
     ----------
     source
         A folder whose folders are the labels (what lies deeper belongs to the first of them), or a CSV.
+    label_from
+        A regular expression searched in the path relative to the folder; its first group, or the whole match, is the
+        label: ``"^(\d)_"``. A file whose path it does not match is a failure. None: the first folder is the label.
     group_from
         A regular expression searched in the path relative to the folder (or in the CSV's path); its first group, or
         the whole match, names the group: ``"actor_(\d+)"``.
@@ -90,17 +94,20 @@ def read_labelled(
     """
     place = Path(source).expanduser()
     if place.is_dir():
-        rows, failures = _from_folder(place, progress)
+        rows, failures = _from_folder(place, label_from, progress)
+    elif place.is_file() and label_from is not None:
+        raise InputError(f"{place}: --label-from goes with a folder; a CSV has a column of labels (--label-column)")
     elif place.is_file():
         rows, failures = _from_csv(place, label_column, group_column), []
     else:
         raise InputError(f"{place}: expected a folder with one folder per label, or a CSV; there is no such thing")
     if not rows:
         raise InputError(f"{place}: expected sounds in one folder per label, found none")
-    empty = _empty_folders(place, {label for _, label, _, _ in rows}) if place.is_dir() else ()
+    in_folders = place.is_dir() and label_from is None
+    empty = _empty_folders(place, {label for _, label, _, _ in rows}) if in_folders else ()
     names = [name for _, _, _, name in rows]
     given = [group for _, _, group, _ in rows]
-    groups = _by_expression(group_from, names) if group_from is not None else given
+    groups = _by_expression("--group-from", group_from, names) if group_from is not None else given
     grouped = any(groups)
     return LabelledFiles(
         tuple(path for path, _, _, _ in rows),
@@ -115,17 +122,17 @@ def read_labelled(
 Row = tuple[str, str, str, str]  # path, label, group or "", name that --group-from looks at
 
 
-def _from_folder(folder: Path, progress: Progress | None) -> tuple[list[Row], list[Failure]]:
+def _from_folder(folder: Path, label_from: str | None, progress: Progress | None) -> tuple[list[Row], list[Failure]]:
     files, failures = files_under([folder], progress)
     root = os.path.abspath(folder)
-    rows = []
-    for file in files:
-        name = os.path.relpath(file, root)
-        label, _, rest = name.partition(os.sep)
-        if rest:
-            rows.append((file, label, "", name))
-        else:
-            failures.append(Failure(file, "lies beside the folders of the labels, not in one"))
+    names = [os.path.relpath(file, root) for file in files]
+    if label_from is not None and names:
+        labels, without = _by_expression("--label-from", label_from, names), "--label-from finds no label in its path"
+    else:
+        labels = [name.partition(os.sep)[0] if os.sep in name else "" for name in names]
+        without = "lies beside the folders of the labels, not in one (--label-from finds labels in names)"
+    rows = [(file, label, "", name) for file, label, name in zip(files, labels, names, strict=True) if label]
+    failures += [Failure(file, without) for file, label in zip(files, labels, strict=True) if not label]
     return rows, failures
 
 
@@ -160,14 +167,15 @@ def _from_csv(file: Path, label_column: str, group_column: str | None) -> list[R
     return list(rows.values())
 
 
-def _by_expression(expression: str, names: Sequence[str]) -> list[str]:
+def _by_expression(option: str, expression: str, names: Sequence[str]) -> list[str]:
+    """What the expression finds in each name, empty where it finds nothing."""
     try:
         pattern = re.compile(expression)
     except re.error as error:
-        raise InputError(f"--group-from: {expression!r} is no regular expression: {error}") from error
+        raise InputError(f"{option}: {expression!r} is no regular expression: {error}") from error
     matches = [pattern.search(name) for name in names]
     if not any(matches):
-        raise InputError(f"--group-from: {expression!r} matches none of the {len(names)} paths, as {names[0]!r}")
+        raise InputError(f"{option}: {expression!r} matches none of the {len(names)} paths, as {names[0]!r}")
     return [(match[1] if match.re.groups else match[0]) or "" if match else "" for match in matches]
 
 

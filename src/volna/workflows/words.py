@@ -118,6 +118,7 @@ def words_train(
     output: str | Path,
     *,
     kind: str = AUTO,
+    label_from: str | None = None,
     group_from: str | None = None,
     label_column: str = "label",
     group_column: str | None = None,
@@ -137,7 +138,7 @@ def words_train(
         The model file.
     kind : str
         ``hmm``, ``dtw``, ``crnn``, ``hmm+dtw``, ``all``, or ``auto``: whichever does best on speakers held out.
-    group_from, label_column, group_column
+    label_from, group_from, label_column, group_column
         See `volna.workflows.labelled.read_labelled`.
     train_time_s : float
         The longest time for all networks together; hidden Markov models and templates take seconds.
@@ -159,8 +160,9 @@ def words_train(
     check_free(target, force=force)
     which = needed(kind)
     files = read_labelled(
-        source, group_from=group_from, label_column=label_column, group_column=group_column, progress=said
-    )
+        source, label_from=label_from, group_from=group_from, label_column=label_column, group_column=group_column,
+        progress=said,
+    )  # fmt: skip
     heard = hear_labelled_words(files, baselines=False, jobs=jobs, progress=said)
     apart = distances_between(heard, jobs, said, seed) if "dtw" in which else None
     rows = np.arange(len(heard.words))

@@ -111,6 +111,7 @@ def words_evaluate(
     source: str | Path,
     *,
     kind: str = AUTO,
+    label_from: str | None = None,
     group_from: str | None = None,
     label_column: str = "label",
     group_column: str | None = None,
@@ -128,7 +129,7 @@ def words_evaluate(
 
     Parameters
     ----------
-    source, group_from, label_column, group_column
+    source, label_from, group_from, label_column, group_column
         As for `volna.workflows.words.words_train`.
     kind : str
         ``hmm``, ``dtw``, ``crnn``, ``hmm+dtw`` measures only that; ``auto`` and ``all`` every recogniser, side by side
@@ -165,8 +166,9 @@ def words_evaluate(
     if target is not None:
         check_free(target, force=force)
     files = read_labelled(
-        source, group_from=group_from, label_column=label_column, group_column=group_column, progress=said
-    )
+        source, label_from=label_from, group_from=group_from, label_column=label_column, group_column=group_column,
+        progress=said,
+    )  # fmt: skip
     heard = hear_labelled_words(files, baselines=True, jobs=jobs, progress=said)
     apart = distances_between(heard, jobs, said, seed) if "dtw" in which else None
     n_folds = len(_folds(heard, folds, seed))
