@@ -30,6 +30,7 @@ __all__ = ["STYLES", "master"]
 
 Samples = npt.NDArray[np.float32]
 
+LOWEST_HZ = 15.0
 FFT_STEP = 4096  # lengths with small factors transform fast
 
 
@@ -284,6 +285,7 @@ def master(samples: Samples, song: Song) -> Samples:
     n, rng, habits = song.n, song.rng, song.habits
     size = FFT_STEP * int(np.ceil((n + _tail(n)) / FFT_STEP))
     recorded = np.fft.rfft(samples, size) * np.fft.rfft(_room(song), size) * _tone(song, size)
+    recorded[: int(np.ceil(LOWEST_HZ * size / song.sample_rate))] = 0  # a microphone hears no constant offset
     wet = np.fft.irfft(recorded, size)[:n]
     wet /= np.sqrt(np.mean(wet**2)) + 1e-9
     wet += 10 ** (rng.uniform(-55, -35) / 20) * rng.standard_normal(n)
