@@ -14,7 +14,8 @@ import torch
 
 from volna.errors import InputError, ModelError
 from volna.models.checkpoint import from_bytes
-from volna.training import loop, report
+from volna.training import clock as clock_module
+from volna.training import loop
 from volna.training.dataset import MelCache
 from volna.training.loop import STATE_NAME, TrainConfig, train, train_steps, train_task
 from volna.training.losses import mse
@@ -208,7 +209,7 @@ def slow_clock(monkeypatch):
     ticks = itertools.count()
     clock = SimpleNamespace(perf_counter=lambda: next(ticks) / 10)
     monkeypatch.setattr(loop, "time", clock)
-    monkeypatch.setattr(report, "time", clock)
+    monkeypatch.setattr(clock_module, "time", clock)
 
 
 def test_keeps_to_its_time(folder, slow_clock):

@@ -47,7 +47,7 @@ from volna.training.classifier_loop import (
     fit_steps,
     scores_of,
 )
-from volna.training.report import Clock
+from volna.training.clock import Clock
 
 __all__ = [
     "class_activation",

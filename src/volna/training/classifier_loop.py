@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from volna.errors import ModelError
 from volna.models.classifier_use import cut_windows, mean_scores
 from volna.training.classifier_data import Augment, class_weights, draw_windows, mix_up, spoil
-from volna.training.report import Clock
+from volna.training.clock import Clock, event, schedule
 from volna.training.state import TrainingState, new_state, remember_best, update_average
 
 __all__ = [
@@ -148,7 +148,7 @@ def fit_steps(
             stopped = "time"
             break
         chosen = next(order)
-        loss = _take_step(state, source, chosen, labels[chosen], weights, recipe, _schedule(done, recipe.warm_up), seed)
+        loss = _take_step(state, source, chosen, labels[chosen], weights, recipe, schedule(done, recipe.warm_up), seed)
         if not math.isfinite(loss):
             raise ModelError("the training does not converge: the loss is not finite")
         state.losses.append(loss)
@@ -158,7 +158,7 @@ def fit_steps(
                 stopped = "early"
                 break
         if state.step == 1 or clock.due("report", REPORT_EVERY_S):
-            yield _event(state, done, clock)
+            yield event(state, n_steps, clock)
     if not state.best:
         return Fitted(state.average, state.step, math.nan, state.history, stopped)
     state.average.load_state_dict(state.best)
@@ -255,21 +255,3 @@ def _orders(sounds: NDArray[np.intp], batch_size: int, seed: int) -> Generator[N
             queue = np.concatenate([queue, rng.permutation(sounds)])
         yield queue[:batch_size]
         queue = queue[batch_size:]
-
-
-def _schedule(done: float, warm_up: float) -> float:
-    if done < warm_up:
-        return (done + 0.01) / (warm_up + 0.01)
-    return 0.01 + 0.99 * (1 + math.cos(math.pi * (done - warm_up) / (1 - warm_up))) / 2
-
-
-def _event(state: TrainingState, done: float, clock: Clock) -> dict[str, Any]:
-    last = state.history[-1] if state.history else {}
-    return {
-        "step": state.step,
-        "fraction": done,
-        "train_loss": sum(state.losses) / len(state.losses) if state.losses else last.get("train_loss"),
-        "val_loss": last.get("val_loss"),
-        "seconds": round(clock.seconds(), 2),
-        "eta_s": round(clock.seconds() * (1 - done) / done, 1) if done else None,
-    }

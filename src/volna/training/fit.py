@@ -21,15 +21,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from volna.errors import InputError, ModelError
-from volna.training.report import Clock
+from volna.errors import InputError
+from volna.training.clock import Clock, event, mean, schedule
 from volna.training.state import (
     TrainingState,
     load_state,
+    move,
     new_state,
     own_parameters,
     remember_best,
     save_state,
+    undo,
     update_average,
 )
 
@@ -37,7 +39,6 @@ __all__ = ["FitConfig", "Fitted", "fit", "run_through"]
 
 SAVE_EVERY_S = 20.0
 REPORT_EVERY_S = 0.5
-N_UNDONE_AT_MOST = 20
 
 Losses = Tensor | Mapping[str, Tensor]
 
@@ -132,7 +133,7 @@ def fit(
         if state_file is not None and clock.due("save", SAVE_EVERY_S):
             save_state(state_file, state, fingerprint)
         if state.step == 1 or clock.due("report", REPORT_EVERY_S):
-            yield _event(state, config, clock)
+            yield event(state, config.max_steps, clock)
     if not state.history or state.history[-1]["step"] != state.step:
         _validate(state, validate)
     if state_file is not None:
@@ -173,7 +174,7 @@ def _take_step(
     config: FitConfig,
     done: float,
 ) -> None:
-    rate = config.lr * state.rate_scale * _schedule(done, config.warm_up)
+    rate = config.lr * state.rate_scale * schedule(done, config.warm_up)
     buffers = [buffer.clone() for buffer in state.model.buffers()]  # running means take in what is not finite
     state.model.train()
     state.optimizer.zero_grad(set_to_none=True)
@@ -183,9 +184,9 @@ def _take_step(
     length = torch.nn.utils.clip_grad_norm_(own_parameters(state.model), config.clip)
     state.step += 1
     if not (torch.isfinite(loss) and torch.isfinite(length)):
-        _undo(state, buffers)
+        undo(state, buffers)
         return
-    _move(state.optimizer, rate)
+    move(state.optimizer, rate)
     state.losses.append(float(loss.detach()))
     if not isinstance(losses, Tensor):
         for name, value in losses.items():
@@ -206,35 +207,17 @@ def _train_judge(
     length = torch.nn.utils.clip_grad_norm_(state.model.discriminator.parameters(), config.clip)
     state.named.setdefault("discriminator", []).append(float(loss.detach()))
     if torch.isfinite(loss) and torch.isfinite(length):
-        _move(state.opponent, rate)
-
-
-def _move(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    optimizer.step()
-
-
-@torch.no_grad()
-def _undo(state: TrainingState, buffers: list[Tensor]) -> None:
-    for buffer, before in zip(state.model.buffers(), buffers, strict=True):
-        buffer.copy_(before)
-    state.rate_scale /= 2
-    state.n_undone += 1
-    if state.n_undone > N_UNDONE_AT_MOST:
-        raise ModelError(
-            f"the training does not converge: the loss was not finite {state.n_undone} times; try a lower lr"
-        )
+        move(state.opponent, rate)
 
 
 @torch.no_grad()
 def _validate(state: TrainingState, validate: Callable[[Any], float] | None) -> None:
-    entry: dict[str, Any] = {"step": state.step, "train_loss": _mean(state.losses), "seconds": round(state.seconds, 2)}
+    entry: dict[str, Any] = {"step": state.step, "train_loss": mean(state.losses), "seconds": round(state.seconds, 2)}
     if validate is not None:
         loss = float(validate(state.average.eval()))
         remember_best(state, loss if math.isfinite(loss) else math.inf)
         entry["val_loss"] = loss
-    state.history.append(entry | {name: _mean(values) for name, values in state.named.items()})
+    state.history.append(entry | {name: mean(values) for name, values in state.named.items()})
     state.losses, state.named = [], {}
 
 
@@ -244,27 +227,3 @@ def _why_stop(state: TrainingState, config: FitConfig, clock: Clock) -> str | No
     if clock.fraction() >= 1.0 and state.step:
         return "time"
     return "early" if state.stale >= config.patience else None
-
-
-def _schedule(done: float, warm_up: float) -> float:
-    """Share of the learning rate: a line up to 1 over ``warm_up``, then half a cosine down to 0.01."""
-    if done < warm_up:
-        return (done + 0.01) / (warm_up + 0.01)
-    return 0.01 + 0.99 * (1 + math.cos(math.pi * min((done - warm_up) / (1 - warm_up), 1.0))) / 2
-
-
-def _event(state: TrainingState, config: FitConfig, clock: Clock) -> dict[str, Any]:
-    done = clock.done(state.step / config.max_steps)
-    last = state.history[-1] if state.history else {}
-    return {
-        "step": state.step,
-        "fraction": done,
-        "train_loss": _mean(state.losses) or last.get("train_loss"),
-        "val_loss": last.get("val_loss"),
-        "seconds": round(clock.seconds(), 2),
-        "eta_s": round(clock.seconds() * (1 - done) / done, 1) if done else None,
-    }
-
-
-def _mean(values: list[float]) -> float | None:
-    return sum(values) / len(values) if values else None

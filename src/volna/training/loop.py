@@ -30,12 +30,13 @@ from torch import Tensor
 from volna.errors import InputError
 from volna.models.checkpoint import build
 from volna.models.pca import PcaAutoencoder, PcaConfig, fit_pca
+from volna.training.clock import Clock, event, mean, schedule
 from volna.training.config import TrainConfig, check, plain
 from volna.training.dataset import MelCache, batches, tracks_of_step
 from volna.training.devices import choose_device
 from volna.training.logs import open_log
 from volna.training.losses import RECONSTRUCTION
-from volna.training.report import Clock, Data, conditioned, finish, prepare, reconstruction_loss
+from volna.training.report import Data, conditioned, finish, prepare, reconstruction_loss
 from volna.training.state import TrainingState, load_state, new_state, remember_best, save_state
 from volna.training.step import take_step
 
@@ -195,7 +196,7 @@ def _run(
     draws = batches(cache, data.training, **size, seed=config.seed, first_step=n_before)
     while (stopped := _why_stop(state, config, clock)) is None:
         done = clock.done(state.step / config.max_steps)
-        rate = config.lr * state.rate_scale * _schedule(done, config.warm_up)
+        rate = config.lr * state.rate_scale * schedule(done, config.warm_up)
         chosen = tracks_of_step(len(data.training), config.batch_size, config.seed, state.step)
         of_batch = None if alike is None else alike[chosen]
         take_step(state, next(draws), data.normalisation, config, rate, done, of_batch)
@@ -206,7 +207,7 @@ def _run(
         if clock.due("save", SAVE_EVERY_S):
             save_state(cache.folder / STATE_NAME, state, fingerprint)
         if clock.due("report", REPORT_EVERY_S) or state.step == config.max_steps:
-            yield _event(state, config, clock)
+            yield event(state, config.max_steps, clock)
 
     if not state.history or state.history[-1]["step"] != state.step:
         _validate(state, data.held_out, config, 0.0)
@@ -250,8 +251,8 @@ def _validate(state: TrainingState, held_out: Tensor, config: TrainConfig, rate:
     loss = reconstruction_loss(state.average, held_out, RECONSTRUCTION[config.loss])
     remember_best(state, loss if math.isfinite(loss) else float("inf"))
     recent = [value for value in state.losses if math.isfinite(value)]
-    entry = {"step": state.step, "train_loss": _mean(recent), "val_loss": loss, "lr": rate, "seconds": state.seconds}
-    state.history.append(entry | {name: _mean(values) for name, values in state.named.items()})
+    entry = {"step": state.step, "train_loss": mean(recent), "val_loss": loss, "lr": rate, "seconds": state.seconds}
+    state.history.append(entry | {name: mean(values) for name, values in state.named.items()})
     state.losses, state.named = [], {}
 
 
@@ -274,29 +275,6 @@ def _why_stop(state: TrainingState, config: TrainConfig, clock: Clock) -> str | 
     if clock.fraction() >= 1.0:
         return "time"
     return "early" if state.stale >= config.patience else None
-
-
-def _schedule(done: float, warm_up: float) -> float:
-    """Share of the learning rate: a line up to 1 over ``warm_up``, then half a cosine down to 0.01."""
-    if done < warm_up:
-        return (done + 0.01) / (warm_up + 0.01)
-    return 0.01 + 0.99 * (1 + math.cos(math.pi * min((done - warm_up) / (1 - warm_up), 1.0))) / 2
-
-
-def _event(state: TrainingState, config: TrainConfig, clock: Clock) -> dict[str, Any]:
-    done = clock.done(state.step / config.max_steps)
-    return {
-        "step": state.step,
-        "fraction": done,
-        "train_loss": _mean(state.losses) or (state.history[-1]["train_loss"] if state.history else None),
-        "val_loss": state.history[-1]["val_loss"] if state.history else None,
-        "seconds": round(clock.seconds(), 2),
-        "eta_s": round(clock.seconds() * (1 - done) / done, 1) if done else None,
-    }
-
-
-def _mean(values: list[float]) -> float | None:
-    return sum(values) / len(values) if values else None
 
 
 def _fingerprint(config: TrainConfig, data: Data) -> str:

@@ -7,9 +7,8 @@ network: the mean spectrum (what a model that learnt nothing gives) and principa
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,10 +22,11 @@ from volna.models.checkpoint import Checkpoint, to_bytes
 from volna.models.layers import Normalisation, condition, fit_normalisation, pool_log_mels
 from volna.models.pca import PcaAutoencoder
 from volna.models.reading import Reading, fit_reading
+from volna.training.clock import Clock
 from volna.training.dataset import MelCache, Track, scan_tracks, split_tracks, tile_frames
 from volna.training.devices import device_of
 
-__all__ = ["Clock", "Data", "conditioned", "finish", "prepare", "reconstruction_loss"]
+__all__ = ["Data", "conditioned", "finish", "prepare", "reconstruction_loss"]
 
 SCAN_DB = 80.0  # log-mels come with a floor of their own, 55 dB
 N_HELD_OUT = 256  # windows that validate
@@ -34,46 +34,7 @@ N_FITTED = 400  # tracks whose spread sets the scale of the input
 N_PCA = 150  # tracks that the principal components are fitted on: about 10 000 patches
 N_READING = 1000  # tracks whose pooled features say how they are read ...
 N_READING_LEAST = 200  # ... and so many even when the time is up
-END_SHARE, END_AT_MOST_S = 0.08, 15.0  # of a time budget, kept for what :func:`finish` does
-TIME_COUNTS_FROM = 0.25  # of the time
 _BATCH = 64
-
-
-@dataclass
-class Clock:
-    """Time used since ``started``, out of a budget that keeps some seconds for the end."""
-
-    started: float  # of ``time.perf_counter``, moved back by what earlier runs used
-    budget_s: float | None
-    _last: dict[str, float] = field(default_factory=dict)
-
-    def seconds(self) -> float:
-        return time.perf_counter() - self.started
-
-    def fraction(self) -> float:
-        """Share of the time of the loop that is used, 0 without a budget."""
-        if self.budget_s is None:
-            return 0.0
-        return self.seconds() / max(self.budget_s - min(END_SHARE * self.budget_s, END_AT_MOST_S), 1e-9)
-
-    def done(self, of_steps: float) -> float:
-        """How much of a training is behind: of its steps, or of the time where that runs out first.
-
-        At first steps alone decide, so that a training with time to spare is the same every time.
-        """
-        of_time = self.fraction()
-        return min(max(of_steps, of_time if of_time > TIME_COUNTS_FROM else 0.0), 1.0)
-
-    def over(self) -> bool:
-        return self.budget_s is not None and self.seconds() > self.budget_s
-
-    def due(self, what: str, every_s: float) -> bool:
-        """True when ``every_s`` seconds passed since it was last true for ``what``, or since the first question."""
-        now = time.perf_counter()
-        if now - self._last.setdefault(what, now if every_s else 0.0) < every_s:
-            return False
-        self._last[what] = now
-        return True
 
 
 @dataclass

@@ -17,10 +17,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from volna.errors import ModelError
 from volna.training.dataset import write_whole
 
-__all__ = ["OPTIMIZERS", "TrainingState", "load_state", "new_state", "own_parameters", "save_state"]
+__all__ = [
+    "OPTIMIZERS",
+    "TrainingState",
+    "load_state",
+    "move",
+    "new_state",
+    "own_parameters",
+    "remember_best",
+    "save_state",
+    "undo",
+    "update_average",
+]
 
+N_UNDONE_AT_MOST = 20
 OPTIMIZERS: dict[str, Any] = {
     "adamw": torch.optim.AdamW,
     "adam": torch.optim.Adam,
@@ -81,6 +94,32 @@ def update_average(state: TrainingState, decay: float) -> None:
             mean.lerp_(new, weight)
         else:
             mean.copy_(new)
+
+
+def move(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """One step of an optimiser at a learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.step()
+
+
+@torch.no_grad()
+def undo(state: TrainingState, buffers: list[Tensor]) -> None:
+    """Take back a step that was not finite: running means as they were, half the rate from here on.
+
+    Raises
+    ------
+    ModelError
+        Too many were.
+    """
+    for buffer, before in zip(state.model.buffers(), buffers, strict=True):
+        buffer.copy_(before)
+    state.rate_scale /= 2
+    state.n_undone += 1
+    if state.n_undone > N_UNDONE_AT_MOST:
+        raise ModelError(
+            f"the training does not converge: the loss was not finite {state.n_undone} times; try a lower lr"
+        )
 
 
 def remember_best(state: TrainingState, loss: float) -> None:

@@ -11,17 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from volna.errors import ModelError
 from volna.models.layers import Normalisation, scale
 from volna.training.augment import jitter_gain, mask_bands_and_frames
 from volna.training.config import TrainConfig
 from volna.training.devices import device_of
 from volna.training.losses import CONTRAST, RECONSTRUCTION
-from volna.training.state import TrainingState, own_parameters, update_average
+from volna.training.state import TrainingState, move, own_parameters, undo, update_average
 
 __all__ = ["take_step"]
-
-N_UNDONE_AT_MOST = 20
 
 
 def take_step(
@@ -57,13 +54,13 @@ def take_step(
 
     state.step += 1
     if torch.isfinite(loss) and torch.isfinite(length):
-        _move(state.optimizer, rate)
+        move(state.optimizer, rate)
         if state.opponent is not None and config.weight("adversarial", 1.0):
             _train_discriminator(state, out["mel"].detach(), target, config, rate)
         update_average(state, config.ema)
         state.losses.append(float(reconstruction.detach()))
     else:
-        _undo(state, buffers)
+        undo(state, buffers)
 
 
 def _wanted(rows: NDArray[np.float32] | None, config: TrainConfig, device: torch.device) -> Tensor | None:
@@ -104,22 +101,4 @@ def _train_discriminator(state: TrainingState, made: Tensor, real: Tensor, confi
     length = torch.nn.utils.clip_grad_norm_(state.model.discriminator.parameters(), config.clip)
     state.named.setdefault("discriminator", []).append(float(loss.detach()))
     if torch.isfinite(loss) and torch.isfinite(length):
-        _move(state.opponent, rate)
-
-
-def _move(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    optimizer.step()
-
-
-@torch.no_grad()
-def _undo(state: TrainingState, buffers: list[Tensor]) -> None:
-    for buffer, before in zip(state.model.buffers(), buffers, strict=True):
-        buffer.copy_(before)
-    state.rate_scale /= 2
-    state.n_undone += 1
-    if state.n_undone > N_UNDONE_AT_MOST:
-        raise ModelError(
-            f"the training does not converge: the loss was not finite {state.n_undone} times; try a lower lr"
-        )
+        move(state.opponent, rate)
