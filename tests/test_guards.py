@@ -20,6 +20,7 @@ import pytest
 import volna
 from volna import workflows
 from volna.cli import commands
+from volna.cli.groups import VerbGroup
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "volna"
@@ -168,12 +169,15 @@ def test_modules_stay_readable(path: Path) -> None:
 def commands_in(
     group: Iterable[click.Command], above: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Every command by its words; those of a group as well as the group itself."""
+    """Every command by its words; those of a group as well as the group itself, and what it does by default."""
     for command in group:
         words = (*above, str(command.name))
         yield words, command
+        if isinstance(command, VerbGroup):
+            yield words, command.commands[command.default]
         if isinstance(command, click.Group):
-            yield from commands_in(command.commands.values(), words)
+            default = getattr(command, "default", None)
+            yield from commands_in((c for name, c in command.commands.items() if name != default), words)
 
 
 EVERY_COMMAND = list(commands_in(commands.COMMANDS))

@@ -10,10 +10,14 @@ from volna.cli import (
     anomaly_commands,
     check_commands,
     classify_commands,
+    codec_commands,
+    denoise_commands,
     features_commands,
     files_commands,
+    generate_commands,
     picture_commands,
     reports,
+    vocode_commands,
     words_commands,
 )
 from volna.cli.model_commands import embed, model, train
@@ -269,6 +273,10 @@ COMMANDS = (
     *classify_commands.COMMANDS,
     *anomaly_commands.COMMANDS,
     *words_commands.COMMANDS,
+    *vocode_commands.COMMANDS,
+    *denoise_commands.COMMANDS,
+    *generate_commands.COMMANDS,
+    *codec_commands.COMMANDS,
 )
 
 

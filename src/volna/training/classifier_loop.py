@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +19,7 @@ from torch.nn import functional as F
 
 from volna.errors import ModelError
 from volna.models.classifier_use import cut_windows, mean_scores
+from volna.models.precision import short_numbers
 from volna.training.classifier_data import Augment, class_weights, draw_windows, mix_up, spoil
 from volna.training.clock import Clock, event, schedule
 from volna.training.state import TrainingState, new_state, remember_best, update_average
@@ -187,13 +187,6 @@ def best_temperature(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> 
         log_total = np.log(np.exp(scaled).sum(axis=1))
         losses.append(float(np.mean(log_total - scaled[np.arange(len(labels)), labels])))
     return float(TEMPERATURES[int(np.argmin(losses))])
-
-
-@lru_cache(maxsize=1)
-def short_numbers() -> bool:
-    """Whether this processor multiplies bfloat16 by itself; a step then takes half the time and learns as much."""
-    found = torch.cpu.get_capabilities()
-    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
 
 
 def _take_step(

@@ -61,7 +61,7 @@ def schedule(done: float, warm_up: float) -> float:
 
 def event(state: TrainingState, max_steps: int, clock: Clock) -> dict[str, Any]:
     """How far a training is, as it is told."""
-    done = clock.done(state.step / max_steps)
+    done = min(max(state.step / max_steps, clock.fraction()), 1.0)
     last = state.history[-1] if state.history else {}
     return {
         "step": state.step,

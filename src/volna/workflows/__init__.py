@@ -46,6 +46,17 @@ _PLACES = {
     "classify_predict": "classify_answers",
     "classify_evaluate": "classify_measuring",
     "classify_see": "classify_seeing",
+    "vocode": "vocoding",
+    "vocode_train": "vocoder_learning",
+    "denoise": "denoising",
+    "denoise_train": "denoiser_learning",
+    "encode": "compressing",
+    "decode": "decompressing",
+    "codec_train": "codec_training",
+    "codec_evaluate": "codec_evaluating",
+    "generate": "generating",
+    "generate_train": "generating_training",
+    "morph": "generating",
 }
 
 __all__ = sorted(_PLACES)

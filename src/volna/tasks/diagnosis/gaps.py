@@ -13,7 +13,7 @@ import numpy as np
 
 from volna.tasks.diagnosis.finding import Finding, Floats, Piece, certainty, join_spans, runs
 
-__all__ = ["Gaps"]
+__all__ = ["Gap", "Gaps", "still_stretches"]
 
 STEP_16_BIT = 1.01 / 32768  # what counts as zero
 LEAST_S = 0.003
@@ -53,7 +53,7 @@ class Gaps:
     def add(self, piece: Piece) -> None:
         self.n = piece.end
         for channel, samples in enumerate(piece.samples):
-            for gap in _still(samples, piece):
+            for gap in still_stretches(samples, piece):
                 if gap.begin < piece.end and gap.end > piece.begin:
                     self._keep(channel, gap)
 
@@ -133,7 +133,7 @@ class Gaps:
         return Finding(kind, round(total_s, 4), "s", sure, text, channel, spans)
 
 
-def _still(samples: Floats, piece: Piece) -> list[Gap]:
+def still_stretches(samples: Floats, piece: Piece) -> list[Gap]:
     """The stretches of a channel that are zero or that do not change."""
     zero = np.abs(samples) <= STEP_16_BIT
     level = float(np.sqrt(np.mean(samples**2)))
