@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from volna.workflows.codec_evaluating import KBPS, CodecEvaluation, codec_evaluate
+from volna.workflows.making.codec_evaluating import KBPS, CodecEvaluation, codec_evaluate
 
 __all__ = ["SETS", "main", "speech_scores", "table"]
 

@@ -20,7 +20,7 @@ import numpy as np
 from volna.audio.channels import read_channels
 from volna.features.restoration import declip, fill
 from volna.features.sound_distance import si_sdr_db
-from volna.workflows.denoising import denoise_samples
+from volna.workflows.making.denoising import denoise_samples
 
 Samples = np.ndarray
 ENDINGS = (".wav", ".flac", ".ogg", ".mp3")

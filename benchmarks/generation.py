@@ -36,9 +36,9 @@ from volna.tasks.generation.prior import draw
 from volna.tasks.generation.sounds import cut
 from volna.workflows.each_file import files_under
 from volna.workflows.embedding_files import embed
-from volna.workflows.generating import generate
-from volna.workflows.generating_maker import Maker, load_maker
-from volna.workflows.generating_training import generate_train
+from volna.workflows.making.generating import generate
+from volna.workflows.making.generating_maker import Maker, load_maker
+from volna.workflows.making.generating_training import generate_train
 
 N_COMPONENTS = (8, 16)
 N_FOLDS = 4

@@ -32,7 +32,7 @@ from volna.features.spectrum import MelConfig
 from volna.models.vocoder_file import TrainedVocoder, load
 from volna.models.vocoder_use import vocoded
 from volna.workflows.each_file import files_under
-from volna.workflows.vocoder_learning import vocode_train
+from volna.workflows.making.vocoder_learning import vocode_train
 
 LONGEST_S = 10.0  # of a file that is measured
 Row = tuple[float, float, float, float]  # STFT, mel dB, PESQ, times real time

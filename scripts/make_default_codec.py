@@ -22,7 +22,7 @@ from volna.synthesis.voice import speech_like
 from volna.training.clips import Clips
 from volna.training.codec import CodecTraining, train_codec
 from volna.training.fit import FitConfig, run_through
-from volna.workflows.codec_jobs import codec_of
+from volna.workflows.making.codec_jobs import codec_of
 
 Samples = NDArray[np.float32]
 Rng = np.random.Generator

@@ -12,7 +12,7 @@ from volna.models.codec_file import TrainedCodec, as_stored, from_bytes, to_byte
 from volna.training.clips import Clips
 from volna.training.codec import CodecTraining, train_codec
 from volna.training.fit import FitConfig, run_through
-from volna.workflows.codec_jobs import settings_of
+from volna.workflows.making.codec_jobs import settings_of
 
 SAMPLE_RATE = 8000
 TINY = CodecTraining(n_frames=16, batch_size=4, n_dims=24, width=8, dim=8, depth=1)

@@ -9,25 +9,11 @@ import pytest
 from click.testing import CliRunner, Result
 from codec_models import TINY, codec, codec_bytes, codec_file, made_sound
 
-from volna import workflows
 from volna.audio.encode import encode as write_sound
 from volna.cli import codec_commands
 from volna.errors import VolnaError
-from volna.workflows import codec_training
-from volna.workflows.codec_training import codec_train
-
-PLACES = {
-    "encode": "compressing",
-    "decode": "decompressing",
-    "codec_train": "codec_training",
-    "codec_evaluate": "codec_evaluating",
-}
-
-
-@pytest.fixture(autouse=True)
-def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    for verb, place in PLACES.items():
-        monkeypatch.setitem(workflows._PLACES, verb, place)
+from volna.workflows.making import codec_training
+from volna.workflows.making.codec_training import codec_train
 
 
 @pytest.fixture
@@ -116,7 +102,7 @@ def test_an_evaluation_sets_codecs_side_by_side(tmp_path: Path, sound: Path) -> 
 
 
 def test_the_default_model_is_small_and_works(tmp_path: Path, sound: Path) -> None:
-    from volna.workflows.compressing import DEFAULT_MODEL
+    from volna.workflows.making.compressing import DEFAULT_MODEL
 
     if not DEFAULT_MODEL.is_file():
         pytest.skip("this checkout has no codec of its own yet: scripts/make_default_codec.py makes it")

@@ -7,9 +7,9 @@ from test_inversion import vowel
 
 from volna.audio.encode import encode
 from volna.cli.vocode_commands import COMMANDS, training_report, vocode_report
+from volna.workflows.making.vocoder_learning import VocoderReport
+from volna.workflows.making.vocoding import VocodeReport
 from volna.workflows.results import Failure
-from volna.workflows.vocoder_learning import VocoderReport
-from volna.workflows.vocoding import VocodeReport
 
 (VOCODE,) = COMMANDS
 MADE = VocodeReport("a.wav", "b.wav", "neural", 16, "m.vocoder", 16_000, 80, 2, 61.2, 0.8, 1.5, 40.8)
@@ -108,7 +108,7 @@ def test_without_a_model_or_a_loss():
 
 def test_from_end_to_end(tmp_path, monkeypatch):
     from volna import workflows
-    from volna.workflows import vocoding
+    from volna.workflows.making import vocoding
 
     monkeypatch.setattr(workflows, "vocode", vocoding.vocode, raising=False)
     encode(tmp_path / "a.wav", 0.5 * vowel(0.3), 8_000)

@@ -10,7 +10,6 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from volna import workflows
 from volna.audio.decode import decode
 from volna.audio.encode import encode
 from volna.cli import generate_commands
@@ -23,10 +22,10 @@ from volna.tasks.generation.prior import nearest_distance
 from volna.tasks.generation.sounds import SILENCE, as_picture
 from volna.training.fit import FitConfig, run_through
 from volna.training.generator import GeneratorTraining, Pictures, cut_out, train_generator
-from volna.workflows.generating import generate, morph
-from volna.workflows.generating_jobs import train_task
-from volna.workflows.generating_maker import heard_for, load_maker
-from volna.workflows.generating_training import generate_train
+from volna.workflows.making.generating import generate, morph
+from volna.workflows.making.generating_jobs import train_task
+from volna.workflows.making.generating_maker import heard_for, load_maker
+from volna.workflows.making.generating_training import generate_train
 
 RATE = 8000
 TINY = {"latent": 12, "dim": 24, "depth": 1, "batch_size": 8, "n_frames": 32}
@@ -336,12 +335,6 @@ def test_a_morph_of_a_sound_with_itself_stays(model, folder, tmp_path):
 # --- pictures and commands
 
 
-@pytest.fixture
-def registered(monkeypatch):
-    for verb, place in (("generate", "generating"), ("morph", "generating"), ("generate_train", "generating_training")):
-        monkeypatch.setitem(workflows._PLACES, verb, place)
-
-
 def run(*arguments: object) -> tuple[int, str, str]:
     command = {c.name: c for c in generate_commands.COMMANDS}[str(arguments[0])]
     result = CliRunner().invoke(command, [str(a) for a in arguments[1:]], standalone_mode=False)
@@ -350,7 +343,7 @@ def run(*arguments: object) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-def test_the_commands_print_what_was_made(registered, model, folder, tmp_path):
+def test_the_commands_print_what_was_made(model, folder, tmp_path):
     pytest.importorskip("matplotlib")
     sheet = tmp_path / "sheet.png"
     _, out, _ = run("generate", "--model", model, "-n", 2, "-o", tmp_path / "g", "--brighter", 0.5, "--sheet", sheet)
@@ -367,7 +360,7 @@ def test_the_commands_print_what_was_made(registered, model, folder, tmp_path):
     assert "0.50" in out
 
 
-def test_the_training_command_reports_few_sounds_and_failures(registered, tmp_path, folder):
+def test_the_training_command_reports_few_sounds_and_failures(tmp_path, folder):
     few = tmp_path / "few"
     few.mkdir()
     for k in range(3):

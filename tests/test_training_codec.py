@@ -13,7 +13,7 @@ from volna.models.codec_file import as_stored, levels_of
 from volna.training.clips import Clips
 from volna.training.codec import CodecTraining, latents_of, train_codec
 from volna.training.fit import FitConfig, run_through
-from volna.workflows import codec_jobs
+from volna.workflows.making import codec_jobs
 
 
 def trained(steps: int, **changes: object):

@@ -11,8 +11,8 @@ from codec_models import codec_file, made_sound
 
 from volna.audio.encode import encode as write_sound
 from volna.errors import InputError, VolnaError
-from volna.workflows import codec_evaluating, codec_measuring
-from volna.workflows.codec_evaluating import codec_evaluate
+from volna.workflows.making import codec_evaluating, codec_measuring
+from volna.workflows.making.codec_evaluating import codec_evaluate
 
 
 def scorer(made: np.ndarray, real: np.ndarray, sample_rate: int) -> dict[str, float]:

@@ -18,9 +18,9 @@ from volna.audio.volna_file import read_header
 from volna.errors import AudioError, InputError, ModelError
 from volna.features.sound_distance import mel_distance
 from volna.models import codec_use
-from volna.workflows import compressing
-from volna.workflows.compressing import EncodeReport, choose_setting, encode, encode_blocks
-from volna.workflows.decompressing import DecodeReport, decode, decoded_blocks
+from volna.workflows.making import compressing
+from volna.workflows.making.compressing import EncodeReport, choose_setting, encode, encode_blocks
+from volna.workflows.making.decompressing import DecodeReport, decode, decoded_blocks
 
 RATE = 8000
 

@@ -15,9 +15,9 @@ from volna.features.sound_distance import si_sdr_db
 from volna.synthesis import faults
 from volna.synthesis.noises import noise_like
 from volna.synthesis.voice import speech_like
-from volna.workflows import denoiser_learning, restoring
-from volna.workflows.denoiser_learning import DenoiserReport, denoise_train
-from volna.workflows.denoising import Denoised, denoise, denoise_samples
+from volna.workflows.making import denoiser_learning, restoring
+from volna.workflows.making.denoiser_learning import DenoiserReport, denoise_train
+from volna.workflows.making.denoising import Denoised, denoise, denoise_samples
 
 RATE = 8000
 
@@ -247,11 +247,7 @@ def test_a_training_is_taken_up_again(model: Path) -> None:
 
 
 @pytest.fixture
-def registered(monkeypatch: pytest.MonkeyPatch) -> CliRunner:
-    from volna import workflows
-
-    places = {"denoise": "denoising", "denoise_train": "denoiser_learning"}
-    monkeypatch.setattr(workflows, "_PLACES", workflows._PLACES | places)
+def registered() -> CliRunner:
     return CliRunner()
 
 
@@ -295,7 +291,7 @@ def test_the_training_command_prints_its_report(
 def test_an_hour_needs_the_memory_of_seconds(method: str, model: Path) -> None:
     """What waits inside, neither given back nor still to come, stays below some seconds of sound."""
     from volna.models import denoiser_file
-    from volna.workflows import denoising
+    from volna.workflows.making import denoising
 
     rate, n_in, n_out, most = 4000, 0, 0, 0
     trained = denoiser_file.load(model) if method == "neural" else None

@@ -15,9 +15,9 @@ from volna.models.vocoder import Vocoder, VocoderConfig
 from volna.models.vocoder_file import TrainedVocoder
 from volna.pool import Outcome
 from volna.training.vocoder import train_task
-from volna.workflows import vocoder_learning, vocoding
-from volna.workflows.vocoder_learning import keep_sounds, rates_of, vocode_train
-from volna.workflows.vocoding import mels_of, vocode
+from volna.workflows.making import vocoder_learning, vocoding
+from volna.workflows.making.vocoder_learning import keep_sounds, rates_of, vocode_train
+from volna.workflows.making.vocoding import mels_of, vocode
 
 RATE = 8_000
 

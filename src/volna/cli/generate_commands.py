@@ -13,8 +13,8 @@ from volna.cli.output import duration_text, emit_json, table
 from volna.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from volna.workflows.generating import Generated, MadeSound, Morphed
-    from volna.workflows.generating_training import GeneratorTrained
+    from volna.workflows.making.generating import Generated, MadeSound, Morphed
+    from volna.workflows.making.generating_training import GeneratorTrained
 
 __all__ = ["COMMANDS"]
 

@@ -13,8 +13,8 @@ from volna.cli.output import duration_text, emit_json
 from volna.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from volna.workflows.vocoder_learning import VocoderReport
-    from volna.workflows.vocoding import VocodeReport
+    from volna.workflows.making.vocoder_learning import VocoderReport
+    from volna.workflows.making.vocoding import VocodeReport
 
 __all__ = ["COMMANDS"]
 

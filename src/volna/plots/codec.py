@@ -29,7 +29,7 @@ def draw_rates(rows: Sequence[Mapping[str, Any]], file: Target, *, title: str = 
     Parameters
     ----------
     rows
-        ``codec``, ``kbps`` on the disk and ``scores``, as `volna.workflows.codec_evaluating.CodecRow`.
+        ``codec``, ``kbps`` on the disk and ``scores``, as `volna.workflows.making.codec_evaluating.CodecRow`.
     file
         A PNG: a path or a binary file.
     title

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from volna.errors import ModelError
 from volna.features.constants import descriptor_priors
 from volna.features.recipe import DESCRIPTOR_WEIGHTS, FEATURES_VERSION
 from volna.library.index import Index, Settings, index_folder, open_index
 from volna.library.store import Catalogue, ModelRow, default_library_path
+from volna.pool import Pool, Task
 from volna.vectors import CLIP, FUSION
 
 __all__ = [
@@ -29,9 +32,11 @@ __all__ = [
     "open_library",
     "silent",
     "space_settings",
+    "train_in_child",
 ]
 
 SEGMENTS = ("spread", "start", "middle", "end")
+GO_ON = "--resume goes on from its last state"
 TIMEOUT_S = 60.0  # an analysis takes some 30 ms; a network disk on a busy machine gets its time
 
 Progress = Callable[[str, int, int | None, str], None]  # (stage, done, total, note)
@@ -113,3 +118,27 @@ def space_settings(catalogue: Catalogue) -> Settings:
             priors["autoencoder"] = np.zeros_like(scale), scale
             weights["autoencoder"] = scale  # so that standardising does not whiten, see volna.models.reading
     return Settings(priors=priors, weights=weights)
+
+
+def train_in_child(
+    pool: Pool, function: str, settings: Mapping[str, Any], progress: Progress, *, go_on: str = GO_ON
+) -> dict[str, Any]:
+    """Run a training in a child of `pool`, telling its losses on the way, and return its result.
+
+    Raises
+    ------
+    ModelError
+        The training ended without a model; `go_on` says what to do.
+    """
+
+    def report(_: Task, message: tuple[str, dict[str, Any]]) -> None:
+        event = message[1]
+        losses = {"loss": event["train_loss"], "held out": event["val_loss"]}
+        note = ", ".join(f"{name} {value:.3f}" for name, value in losses.items() if value is not None)
+        progress("Training", round(1000 * event["fraction"]), 1000, note)
+
+    (outcome,) = pool.run([Task(function, (dict(settings),))], report)
+    if outcome.reason is not None:
+        raise ModelError(f"the training stopped: {outcome.reason}; {go_on}")
+    result: dict[str, Any] = outcome.result
+    return result

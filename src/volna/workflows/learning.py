@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from volna.errors import InputError, LibraryError, ModelError
+from volna.errors import InputError, LibraryError
 from volna.features.recipe import ANALYSIS, FEATURES_VERSION
 from volna.library.store import Catalogue
 from volna.pool import Pool, Task, default_jobs
 from volna.vectors import Standardiser
-from volna.workflows.common import TIMEOUT_S, Progress, keep_model, open_library, silent, space_settings
+from volna.workflows.common import TIMEOUT_S, Progress, keep_model, open_library, silent, space_settings, train_in_child
 
 __all__ = [
     "PRESETS",
@@ -178,17 +178,7 @@ def train_on_cache(
         "log_folder": str(log_folder) if log_folder else None,
     }
 
-    def report(task: Task, message: tuple[str, dict[str, Any]]) -> None:
-        event = message[1]
-        losses = {"loss": event["train_loss"], "held out": event["val_loss"]}
-        note = ", ".join(f"{name} {value:.3f}" for name, value in losses.items() if value is not None)
-        progress("Training", round(1000 * event["fraction"]), 1000, note)
-
-    (outcome,) = pool.run([Task("volna.training.loop:train_task", (settings,))], report)
-    if outcome.reason is not None:
-        raise ModelError(f"the training stopped: {outcome.reason}; {go_on}")
-    result: dict[str, Any] = outcome.result
-    return result
+    return train_in_child(pool, "volna.training.loop:train_task", settings, progress, go_on=go_on)
 
 
 def descriptor_rows(catalogue: Catalogue, folder: Path) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ from volna.features.frames import Floats
 from volna.features.sounding import sounding_mel
 from volna.workflows.common import Progress, silent
 from volna.workflows.files import check_free
-from volna.workflows.generating_maker import Maker, heard_for, load_maker
+from volna.workflows.making.generating_maker import Maker, heard_for, load_maker
 
 if TYPE_CHECKING:
     from volna.tasks.generation.wholes import Described
@@ -224,7 +224,7 @@ def morph(
     >>> morph("flute.wav", "oboe.wav", "between", model="notes.generator").sounds[3].share  # doctest: +SKIP
     0.5
     """
-    from volna.workflows.morphing import between_sounds
+    from volna.workflows.making.morphing import between_sounds
 
     started_s = time.monotonic()
     _check_number(n, 2)

@@ -26,12 +26,12 @@ from volna.audio.source import fail
 from volna.errors import InputError
 from volna.features.denoise_frames import frame_length, through_spectra
 from volna.workflows.common import Progress, silent
-from volna.workflows.denoise_results import Denoised, remarks
 from volna.workflows.files import check_free
 from volna.workflows.listening.convert import TAGS
 from volna.workflows.listening.info import FileInfo, info_of
 from volna.workflows.listening.pieces import channel_blocks, pieces_of, resampled
-from volna.workflows.restoring import Repairs, declipped, filled, rails_of
+from volna.workflows.making.denoise_results import Denoised, remarks
+from volna.workflows.making.restoring import Repairs, declipped, filled, rails_of
 
 if TYPE_CHECKING:
     from volna.models.denoiser_file import TrainedDenoiser
@@ -130,7 +130,7 @@ def denoise(
     result.seconds = round(time.monotonic() - started_s, 2)
     result.times_real_time = round(result.duration_s / max(result.seconds, 0.01), 1)
     if picture is not None:
-        from volna.workflows.denoise_picture import draw_before_after
+        from volna.workflows.making.denoise_picture import draw_before_after
 
         how = f"{asked.method}, strength {strength:g}" if asked.method != "none" else "restored"
         draw_before_after(path, target, picture, how, force=force)

@@ -19,7 +19,7 @@ import numpy as np
 
 from volna.errors import VolnaError
 from volna.features.sound_distance import mel_distance, multi_resolution_stft, si_sdr_db
-from volna.workflows.compressing import choose_setting, encode_blocks, read_codec
+from volna.workflows.making.compressing import choose_setting, encode_blocks, read_codec
 
 if TYPE_CHECKING:
     from volna.models.codec_file import TrainedCodec
@@ -103,7 +103,7 @@ def _sound(path: str, sample_rate: int) -> Samples:
 
 def _by_volna(trained: TrainedCodec, real: Samples, kbps: float) -> Coded:
     from volna.audio.volna_file import read_header
-    from volna.workflows.decompressing import DecodeReport, decoded_blocks
+    from volna.workflows.making.decompressing import DecodeReport, decoded_blocks
 
     started = time.perf_counter()
     file = io.BytesIO()

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from volna.errors import InputError, ModelError
-from volna.pool import Pool, Task, default_jobs
+from volna.pool import Pool, default_jobs
 from volna.workflows import learning
-from volna.workflows.common import Progress, silent
+from volna.workflows.common import Progress, silent, train_in_child
 from volna.workflows.each_file import each_file
 from volna.workflows.files import check_free, new_file
 from volna.workflows.results import Failure
 
 __all__ = ["GeneratorTrained", "generate_train"]
 
-JOBS = "volna.workflows.generating_jobs"
+JOBS = "volna.workflows.making.generating_jobs"
 STATE_NAME = "generator.state"
 MOST_FILES = 2000  # drawn at random from a folder that has more
 FEW_SOUNDS = 30
@@ -215,18 +215,8 @@ def _first(failures: Sequence[Failure]) -> str:
 
 
 def _train(task: Mapping[str, Any], n_jobs: int, progress: Progress) -> dict[str, Any]:
-    def report(_: Task, message: tuple[str, dict[str, Any]]) -> None:
-        event = message[1]
-        losses = {"loss": event["train_loss"], "held out": event["val_loss"]}
-        note = ", ".join(f"{name} {value:.3f}" for name, value in losses.items() if value is not None)
-        progress("Training", round(1000 * event["fraction"]), 1000, note)
-
     with Pool(1, n_threads=n_jobs) as pool:
-        (outcome,) = pool.run([Task(f"{JOBS}:train_task", (dict(task),))], report)
-    if outcome.reason is not None:
-        raise ModelError(f"the training stopped: {outcome.reason}; --resume goes on from its last state")
-    result: dict[str, Any] = outcome.result
-    return result
+        return train_in_child(pool, f"{JOBS}:train_task", task, progress)
 
 
 def _fingerprint(task: Mapping[str, Any]) -> str:

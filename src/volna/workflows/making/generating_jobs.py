@@ -21,7 +21,7 @@ from volna.tasks.generation.attributes import ATTRIBUTES, directions, measured
 from volna.tasks.generation.sounds import SILENCE, as_picture, cut, loudness
 from volna.tasks.generation.texture import N_RATES, gains_between, grain, grain_share, plane_power
 from volna.tasks.generation.wholes import Described, fit_space
-from volna.workflows.generating_maker import Maker, maker_of
+from volna.workflows.making.generating_maker import Maker, maker_of
 
 if TYPE_CHECKING:
     from volna.models.generator import Generator as Model

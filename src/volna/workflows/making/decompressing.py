@@ -13,8 +13,8 @@ import numpy as np
 from volna.audio.volna_file import CODED, SILENT, Block, Header, read_blocks, read_header, unpack_payload
 from volna.errors import AudioError, InputError, ModelError
 from volna.workflows.common import Progress, silent
-from volna.workflows.compressing import read_codec, tables_of
 from volna.workflows.files import check_free
+from volna.workflows.making.compressing import read_codec, tables_of
 
 if TYPE_CHECKING:
     from volna.models.codec_file import TrainedCodec

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from volna.audio.decode import open_audio
-from volna.errors import InputError, ModelError, VolnaError
+from volna.errors import InputError, VolnaError
 from volna.features.denoise_frames import BIN_HZ
 from volna.features.sounding import choose_rate
-from volna.pool import Pool, Task, default_jobs
+from volna.pool import Pool, default_jobs
 from volna.training.clips import keep_sound, span_of_files
-from volna.workflows.common import Progress, silent
+from volna.workflows.common import Progress, silent, train_in_child
 from volna.workflows.each_file import each_file, files_under
 from volna.workflows.files import check_free, new_file
 from volna.workflows.learning import draw_sample
@@ -226,7 +226,7 @@ def _keep(
     chosen = list(files) if len(files) <= MOST_FILES else draw_sample(files, MOST_FILES, seed)
     span_s = span_of_files(len(chosen))
     results, failures = each_file(
-        chosen, "volna.workflows.denoiser_learning:keep_clip", (str(work), rate, span_s, seed), stage=stage,
+        chosen, "volna.workflows.making.denoiser_learning:keep_clip", (str(work), rate, span_s, seed), stage=stage,
         jobs=n_jobs, timeout_s=600.0, progress=said,
     )  # fmt: skip
     unique = {name: (seconds, top_hz) for name, seconds, top_hz in results.values()}
@@ -254,18 +254,8 @@ def _settings(
 
 
 def _trained(settings: dict[str, Any], n_jobs: int, said: Progress) -> dict[str, Any]:
-    def report(task: Task, message: tuple[str, dict[str, Any]]) -> None:
-        event = message[1]
-        losses = {"loss": event["train_loss"], "held out": event["val_loss"]}
-        words = ", ".join(f"{name} {value:.3f}" for name, value in losses.items() if value is not None)
-        said("Training", round(1000 * event["fraction"]), 1000, words)
-
     with Pool(1, n_threads=n_jobs) as pool:
-        (outcome,) = pool.run([Task("volna.training.denoiser:train_task", (settings,))], report)
-    if outcome.reason is not None:
-        raise ModelError(f"the training stopped: {outcome.reason}; --resume goes on from its last state")
-    result: dict[str, Any] = outcome.result
-    return result
+        return train_in_child(pool, "volna.training.denoiser:train_task", settings, said)
 
 
 def _report(

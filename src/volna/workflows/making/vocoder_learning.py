@@ -13,8 +13,8 @@ from typing import Any
 
 from volna.errors import InputError, ModelError
 from volna.features.sounding import SOUNDING_RATES, choose_rate
-from volna.pool import Pool, Task, default_jobs
-from volna.workflows.common import TIMEOUT_S, Progress, silent
+from volna.pool import Pool, default_jobs
+from volna.workflows.common import TIMEOUT_S, Progress, silent, train_in_child
 from volna.workflows.each_file import as_failure, files_under, work_on
 from volna.workflows.files import check_free, new_file
 from volna.workflows.learning import draw_sample, training_lock
@@ -273,16 +273,5 @@ def _train(
         "fingerprint": hashlib.sha256(about.encode()).hexdigest()[:16],
         "n_threads": n_threads,
     }
-
-    def report(task: Task, message: tuple[str, dict[str, Any]]) -> None:
-        event = message[1]
-        losses = {"loss": event["train_loss"], "held out": event["val_loss"]}
-        note = ", ".join(f"{name} {value:.3f}" for name, value in losses.items() if value is not None)
-        said("Training", round(1000 * event["fraction"]), 1000, note)
-
     with Pool(1, n_threads=n_threads) as pool:
-        (outcome,) = pool.run([Task("volna.training.vocoder:train_task", (settings,))], report)
-    if outcome.reason is not None:
-        raise ModelError(f"the training stopped: {outcome.reason}; --resume goes on from its last state")
-    result: dict[str, Any] = outcome.result
-    return result
+        return train_in_child(pool, "volna.training.vocoder:train_task", settings, said)

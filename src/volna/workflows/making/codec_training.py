@@ -11,12 +11,12 @@ from typing import Any
 
 from volna.errors import InputError, ModelError
 from volna.features.sounding import sounding_config
-from volna.pool import Pool, Task, default_jobs
+from volna.pool import Pool, default_jobs
 from volna.workflows import learning
-from volna.workflows.common import Progress, silent
+from volna.workflows.common import Progress, silent, train_in_child
 from volna.workflows.files import check_free, new_file
+from volna.workflows.making.vocoder_learning import keep_sounds
 from volna.workflows.results import Failure
-from volna.workflows.vocoder_learning import keep_sounds
 
 __all__ = ["CodecTrained", "codec_train"]
 
@@ -147,18 +147,8 @@ def _check(sample_rate: int | None, time_budget_s: float) -> None:
 
 
 def _train(task: Mapping[str, Any], n_jobs: int, progress: Progress) -> dict[str, Any]:
-    def report(_: Task, message: tuple[str, dict[str, Any]]) -> None:
-        event = message[1]
-        losses = {"loss": event["train_loss"], "held out": event["val_loss"]}
-        note = ", ".join(f"{name} {value:.3f}" for name, value in losses.items() if value is not None)
-        progress("Training", round(1000 * event["fraction"]), 1000, note)
-
     with Pool(1, n_threads=n_jobs) as pool:
-        (outcome,) = pool.run([Task("volna.workflows.codec_jobs:train_task", (dict(task),))], report)
-    if outcome.reason is not None:
-        raise ModelError(f"the training stopped: {outcome.reason}; --resume goes on from its last state")
-    result: dict[str, Any] = outcome.result
-    return result
+        return train_in_child(pool, "volna.workflows.making.codec_jobs:train_task", task, progress)
 
 
 def _fingerprint(task: Mapping[str, Any]) -> str:

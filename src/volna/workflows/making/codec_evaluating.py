@@ -12,11 +12,11 @@ import numpy as np
 
 from volna.errors import InputError
 from volna.pool import Task
-from volna.workflows.codec_measuring import GRIFFIN_LIM, MP3, OPUS, VOLNA
 from volna.workflows.common import Progress
-from volna.workflows.compressing import read_codec
 from volna.workflows.each_file import each_file
 from volna.workflows.files import check_free, new_file
+from volna.workflows.making.codec_measuring import GRIFFIN_LIM, MP3, OPUS, VOLNA
+from volna.workflows.making.compressing import read_codec
 from volna.workflows.results import Failure
 
 __all__ = ["KBPS", "CodecEvaluation", "CodecRow", "codec_evaluate"]
@@ -89,7 +89,7 @@ def codec_evaluate(
     jobs : int, optional
         Processes; all cores by default.
     scorer : str
-        ``"module:function"`` of further scores, see `volna.workflows.codec_measuring.measure_file`.
+        ``"module:function"`` of further scores, see `volna.workflows.making.codec_measuring.measure_file`.
     progress : callable, optional
         ``progress(stage, done, total, note)``.
 
@@ -110,9 +110,9 @@ def codec_evaluate(
     trained = read_codec(model)
     chosen = tuple(sorted(set(kbps)))
     rates = {VOLNA: chosen, GRIFFIN_LIM: chosen, OPUS: OPUS_KBPS, MP3: MP3_KBPS}
-    setup = Task("volna.workflows.codec_measuring:use_codec", (None if model is None else str(model),))
+    setup = Task("volna.workflows.making.codec_measuring:use_codec", (None if model is None else str(model),))
     results, failures = each_file(
-        paths, "volna.workflows.codec_measuring:measure_file", (rates, scorer), stage="Measuring", jobs=jobs,
+        paths, "volna.workflows.making.codec_measuring:measure_file", (rates, scorer), stage="Measuring", jobs=jobs,
         timeout_s=TIMEOUT_S, setup=setup, progress=progress,
     )  # fmt: skip
     evaluation = CodecEvaluation(
