@@ -104,8 +104,6 @@ def test_an_evaluation_sets_codecs_side_by_side(tmp_path: Path, sound: Path) -> 
 def test_the_default_model_is_small_and_works(tmp_path: Path, sound: Path) -> None:
     from volna.workflows.making.compressing import DEFAULT_MODEL
 
-    if not DEFAULT_MODEL.is_file():
-        pytest.skip("this checkout has no codec of its own yet: scripts/make_default_codec.py makes it")
     assert DEFAULT_MODEL.stat().st_size < 1.6e6
     assert run("encode", sound, tmp_path / "x.volna", "--kbps", "1.5").exception is None
     assert run("decode", tmp_path / "x.volna", tmp_path / "out.wav").return_value == 0

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -30,7 +31,7 @@ ENDING = ".volna"
 KBPS = 3.0
 BLOCK_S = 5.0  # a damaged block costs this much sound; a shorter one costs more bits
 SILENCE = 1e-5  # samples below it, a third of the last bit of a CD, are silence
-DEFAULT_MODEL = Path(__file__).parents[1] / "data" / "default.codec"
+DEFAULT_MODEL = Path(str(files("volna"))) / "data" / "default.codec"
 
 
 @dataclass

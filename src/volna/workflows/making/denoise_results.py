@@ -67,7 +67,7 @@ def remarks(done: Denoised, *, top_hz: float | None, n_damaged: int) -> list[str
     """What people should know about it, in words; ``top_hz`` is what the model hears, None without one."""
     notes = []
     if done.method == "wiener":
-        notes.append("no model given: by Wiener filter; volna denoise train makes a model, which does better")
+        notes.append("no model given: by Wiener filter; volna denoise train makes a model of your own speech")
     if top_hz is not None and done.sample_rate / 2 > top_hz:
         notes.append(f"the model hears up to {top_hz:g} Hz: above that, by Wiener filter")
     if done.turned_down_db > 0:
