@@ -94,7 +94,7 @@ def test_files_that_are_none_are_refused_in_words(tmp_path) -> None:
         from_bytes(b"RIFF....WAVE", source="a.wav")
     with pytest.raises(ModelError, match="damaged"):
         from_bytes(data[: len(data) // 2], source="half")
-    with pytest.raises(ModelError, match="cannot be read"):
+    with pytest.raises(ModelError, match="cannot read the denoiser"):
         load(tmp_path / "missing")
 
 

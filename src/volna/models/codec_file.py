@@ -19,10 +19,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from volna.errors import InputError, ModelError
+from volna.errors import ModelError
 from volna.features.spectrum import MelConfig
 from volna.models.codec import Codec, CodecConfig, half_levels
-from volna.models.weights_file import fill, read_weights, write_tensors
+from volna.models.weights_file import bytes_of, fill, read_weights, unpacking, write_tensors
 
 __all__ = [
     "FORMAT",
@@ -138,7 +138,7 @@ def from_bytes(data: bytes, *, source: str = "the codec", name: str = "codec") -
         No codec, damaged, or written by a newer Volna.
     """
     header, tensors = read_weights(data, FORMAT, FORMAT_VERSION, what="a codec", source=source)
-    try:
+    with unpacking(source, "volna codec train"):
         with torch.device("meta"):  # sizes only: a file cannot ask for more memory than its own weights
             model = Codec(_config(header["config"]))
         weights = {key: tensor for key, tensor in tensors.items() if not key.startswith("settings.")}
@@ -147,18 +147,6 @@ def from_bytes(data: bytes, *, source: str = "the codec", name: str = "codec") -
         if not settings:
             raise ModelError("it knows no rate")
         return TrainedCodec(model, tuple(settings), dict(header["summary"]), id_of(data), name)
-    except (
-        ModelError,
-        InputError,
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        RuntimeError,
-        MemoryError,
-    ) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{source} is damaged: {reason}; train it again with `volna codec train`") from error
 
 
 def load(path: str | os.PathLike[str]) -> TrainedCodec:
@@ -169,11 +157,7 @@ def load(path: str | os.PathLike[str]) -> TrainedCodec:
     ModelError
         The file is missing, unreadable, no codec, damaged, or written by a newer Volna.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise ModelError(f"cannot read the codec {os.fspath(path)}: {error.strerror or error}") from error
-    return from_bytes(data, source=os.fspath(path), name=Path(path).stem)
+    return from_bytes(bytes_of(path, "the codec"), source=os.fspath(path), name=Path(path).stem)
 
 
 def _setting(model: Codec, rate: Mapping[str, Any], tensors: Mapping[str, Tensor], number: int) -> Setting:

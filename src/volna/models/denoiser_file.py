@@ -9,19 +9,17 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from volna.errors import ModelError
 from volna.features.denoise_frames import BIN_HZ, Spectra
 from volna.features.denoise_need import Need
 from volna.features.frames import Floats
 from volna.features.wiener import Wiener, gains_of
 from volna.models.denoiser import Denoiser, DenoiserConfig
-from volna.models.weights_file import fill, read_weights, write_weights
+from volna.models.weights_file import bytes_of, fill, read_weights, unpacking, write_weights
 
 __all__ = ["FORMAT", "TrainedDenoiser", "from_bytes", "load", "to_bytes", "without_noise"]
 
@@ -72,18 +70,13 @@ def from_bytes(data: bytes, *, source: str = "the denoiser") -> TrainedDenoiser:
         Another kind of file, damaged, or written by a newer Volna.
     """
     header, tensors = read_weights(data, FORMAT, FORMAT_VERSION, what="a denoiser", source=source)
-    try:
+    with unpacking(source, "volna denoise train"):
         settings = dict(header["config"])
         settings["channels"] = tuple(settings["channels"])
         with torch.device("meta"):  # sizes only: a file cannot ask for more memory than its own weights
             model = Denoiser(DenoiserConfig(**settings))
         fill(model, tensors)
         summary = dict(header["summary"])
-    except ModelError as error:
-        raise ModelError(f"{source}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{source} is damaged: {reason}; train it again") from error
     return TrainedDenoiser(model, summary, hashlib.sha256(data).hexdigest()[:16])
 
 
@@ -95,11 +88,7 @@ def load(path: str | os.PathLike[str]) -> TrainedDenoiser:
     ModelError
         As `from_bytes`, or the file cannot be read.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise ModelError(f"{os.fspath(path)}: cannot be read: {error.strerror or error}") from error
-    return from_bytes(data, source=os.fspath(path))
+    return from_bytes(bytes_of(path, "the denoiser"), source=os.fspath(path))
 
 
 def without_noise(trained: TrainedDenoiser, spectra: Iterator[Spectra], strength: float = 1.0) -> Iterator[Spectra]:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from volna.errors import InputError, ModelError
+from volna.errors import ModelError
 from volna.features.spectrum import MelConfig
 from volna.models.generator import Generator, GeneratorConfig
-from volna.models.weights_file import fill, read_weights, write_tensors
+from volna.models.weights_file import bytes_of, fill, read_weights, unpacking, write_tensors
 
 __all__ = ["FORMAT", "FORMAT_VERSION", "TrainedGenerator", "from_bytes", "load", "to_bytes"]
 
@@ -86,7 +85,7 @@ def from_bytes(data: bytes, *, source: str = "the generator") -> TrainedGenerato
         No generator, damaged, or written by a newer Volna.
     """
     header, tensors = read_weights(data, FORMAT, FORMAT_VERSION, what="a generator", source=source)
-    try:
+    with unpacking(source, "volna generate train"):
         with torch.device("meta"):  # sizes only: a file cannot ask for more memory than its own weights
             model = Generator(GeneratorConfig(**header["config"]))
         fill(model, {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
@@ -94,18 +93,6 @@ def from_bytes(data: bytes, *, source: str = "the generator") -> TrainedGenerato
         mel = MelConfig(**header["mel"])
         _check(arrays, model.config, mel)
         return TrainedGenerator(model, mel, arrays, dict(header["summary"]))
-    except (
-        ModelError,
-        InputError,
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        RuntimeError,
-        MemoryError,
-    ) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{source} is damaged: {reason}; train it again") from error
 
 
 def _check(arrays: Mapping[str, NDArray], config: GeneratorConfig, mel: MelConfig) -> None:
@@ -134,8 +121,4 @@ def load(path: str | os.PathLike[str]) -> TrainedGenerator:
     ModelError
         The file is missing, unreadable, no generator, damaged, or written by a newer Volna.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise ModelError(f"cannot read the generator {os.fspath(path)}: {error.strerror or error}") from error
-    return from_bytes(data, source=os.fspath(path))
+    return from_bytes(bytes_of(path, "the generator"), source=os.fspath(path))

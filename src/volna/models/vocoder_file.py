@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from volna.errors import InputError, ModelError
+from volna.errors import ModelError
 from volna.features.spectrum import MelConfig
 from volna.models.vocoder import Vocoder, VocoderConfig
-from volna.models.weights_file import fill, read_weights, write_weights
+from volna.models.weights_file import bytes_of, fill, read_weights, unpacking, write_weights
 
 __all__ = ["FORMAT", "FORMAT_VERSION", "TrainedVocoder", "from_bytes", "load", "to_bytes"]
 
@@ -62,23 +61,11 @@ def from_bytes(data: bytes, *, source: str = "the vocoder") -> TrainedVocoder:
         No vocoder, damaged, or written by a newer Volna.
     """
     header, tensors = read_weights(data, FORMAT, FORMAT_VERSION, what="a vocoder", source=source)
-    try:
+    with unpacking(source, "volna vocode train"):
         with torch.device("meta"):  # sizes only: a file cannot ask for more memory than its own weights
             model = Vocoder(_config(header["config"]))
         fill(model, tensors)
         return TrainedVocoder(model, dict(header["summary"]))
-    except (
-        ModelError,
-        InputError,
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        RuntimeError,
-        MemoryError,
-    ) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{source} is damaged: {reason}; train it again with `volna vocode train`") from error
 
 
 def load(path: str | os.PathLike[str]) -> TrainedVocoder:
@@ -89,11 +76,7 @@ def load(path: str | os.PathLike[str]) -> TrainedVocoder:
     ModelError
         The file is missing, unreadable, no vocoder, damaged, or written by a newer Volna.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise ModelError(f"cannot read the vocoder {os.fspath(path)}: {error.strerror or error}") from error
-    return from_bytes(data, source=os.fspath(path))
+    return from_bytes(bytes_of(path, "the vocoder"), source=os.fspath(path))
 
 
 def _config(given: Mapping[str, Any]) -> VocoderConfig:

@@ -7,7 +7,10 @@ The ``__metadata__`` of the file holds one entry, ``volna``: a JSON object with 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,9 +19,19 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from volna.errors import ModelError
+from volna.errors import InputError, ModelError
 
-__all__ = ["check_finite", "fill", "format_of", "header_of", "read_weights", "write_tensors", "write_weights"]
+__all__ = [
+    "bytes_of",
+    "check_finite",
+    "fill",
+    "format_of",
+    "header_of",
+    "read_weights",
+    "unpacking",
+    "write_tensors",
+    "write_weights",
+]
 
 _MAX_HEADER_BYTES = 10_000_000
 # What the files of Volna are, in words; a message names the kind that came.
@@ -121,6 +134,45 @@ def fill(model: Any, weights: Mapping[str, Tensor]) -> None:
         raise ModelError(f"{bad[0]} is {weights[bad[0]].dtype}, expected {expected[bad[0]].dtype}")
     model.load_state_dict(dict(weights), strict=True, assign=True)
     model.eval().requires_grad_(False)
+
+
+@contextmanager
+def unpacking(source: str, again: str) -> Iterator[None]:
+    """Whatever goes wrong inside becomes one error in words: a file that contradicts itself is damaged.
+
+    Raises
+    ------
+    ModelError
+        Something did; ``again`` is the command that makes such a file.
+    """
+    try:
+        yield
+    except (
+        ModelError,
+        InputError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RuntimeError,
+        MemoryError,
+    ) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ModelError(f"{source} is damaged: {reason}; train it again with `{again}`") from error
+
+
+def bytes_of(path: str | os.PathLike[str], what: str) -> bytes:
+    """The bytes of a model file.
+
+    Raises
+    ------
+    ModelError
+        It is missing or cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read {what} {os.fspath(path)}: {error.strerror or error}") from error
 
 
 def check_finite(tensors: Mapping[str, Tensor]) -> None:
