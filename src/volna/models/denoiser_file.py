@@ -26,6 +26,8 @@ __all__ = ["FORMAT", "TrainedDenoiser", "from_bytes", "load", "to_bytes", "witho
 FORMAT, FORMAT_VERSION = "volna-denoiser", 1
 # Frames: what the network hears at once (10 s and a second on either side), and how one such stretch fades into the
 # next.
+# Powers of the two gains; of .5/.5 to 1/.5 these did best on development sentences, the others within .03 of PESQ.
+OWN_SHARE, CLASSICAL_SHARE = 0.8, 0.4
 AT_ONCE, CONTEXT, FADE = 640, 64, 16
 
 
@@ -104,17 +106,14 @@ def without_noise(trained: TrainedDenoiser, spectra: Iterator[Spectra], strength
         From 0, nothing happens, to 1.
     """
     n_heard = trained.model.config.n_bins
-    state, above, need = Wiener("wiener"), Wiener(), Need()
+    state, classical, need = Wiener("wiener"), Wiener(), Need()
     held: _Frames | None = None
-    before, tail = (
-        0,
-        np.zeros((0, 1, n_heard), np.float32),
-    )  # held frames that were given; gains that fade
+    before, tail = 0, np.zeros((0, 1, n_heard), np.float32)  # held frames that were given; gains that fade
     for last, spectrum in _with_end(spectra):
         if spectrum is not None:
             power = (spectrum.real**2 + spectrum.imag**2).transpose(1, 0, 2)  # (n_frames, n_channels, n_bins)
-            low, high = _fitted(power, n_heard), power[:, :, n_heard:]
-            gains = gains_of(low, state), gains_of(high, above) if high.shape[2] else high
+            low, whole = _fitted(power, n_heard), gains_of(power, classical)
+            gains = gains_of(low, state), _fitted(whole, n_heard), whole[:, :, n_heard:]
             new = _Frames(spectrum, low, *gains, np.float32(strength) * need.of(power))
             held = new if held is None else held.then(new)
         while held is not None and (held.n - before >= AT_ONCE + CONTEXT or (last and held.n > before)):
@@ -134,12 +133,14 @@ def without_noise(trained: TrainedDenoiser, spectra: Iterator[Spectra], strength
 class _Frames:
     """Frames on their way: ``spectrum`` ``(n_channels, n_frames, n_bins)``, all else ``(n_frames, n_channels, ...)``.
 
-    ``low`` is the power that the network hears, ``wiener`` the gains of it, ``above`` the gains of all higher bins.
+    ``low`` is the power that the network hears, ``wiener`` the gains that it is told; ``classical`` are the gains of
+    the log-amplitude rule for the same bins, ``above`` those for all higher ones.
     """
 
     spectrum: Spectra
     low: Floats
     wiener: Floats
+    classical: Floats
     above: Floats
     strength: Floats
 
@@ -149,7 +150,7 @@ class _Frames:
 
     @property
     def parts(self) -> tuple[Floats, ...]:
-        return self.low, self.wiener, self.above, self.strength
+        return self.low, self.wiener, self.classical, self.above, self.strength
 
     def then(self, later: _Frames) -> _Frames:
         parts = (np.concatenate(pair) for pair in zip(self.parts, later.parts, strict=True))
@@ -176,7 +177,11 @@ def _fitted(power: Floats, n_bins: int) -> Floats:
 
 
 def _gains(model: Denoiser, frames: _Frames) -> Floats:
-    """``(n_frames, n_channels, n_bins)``; to the network a channel is a sound."""
+    """``(n_frames, n_channels, n_bins)``; to the network a channel is a sound.
+
+    The two ways err in different places: their product is nearer to the clean sound than either.
+    """
     with torch.inference_mode():
         power, wiener = (torch.from_numpy(part).transpose(0, 1) for part in (frames.low, frames.wiener))
-        return np.array(model(power, wiener).transpose(0, 1).numpy())
+        own = model(power, wiener).transpose(0, 1).numpy()
+    return np.asarray(own**OWN_SHARE * frames.classical**CLASSICAL_SHARE, dtype=np.float32)

@@ -16,7 +16,6 @@ from typing import Any
 from volna.audio.decode import open_audio
 from volna.errors import InputError, VolnaError
 from volna.features.denoise_frames import BIN_HZ
-from volna.features.sounding import choose_rate
 from volna.pool import Pool, default_jobs
 from volna.training.clips import keep_sound, span_of_files
 from volna.workflows.common import Progress, silent, train_in_child
@@ -29,6 +28,7 @@ __all__ = ["DenoiserReport", "denoise_train", "keep_clip"]
 
 HIGHEST_RATE, LEAST_RATE = 16_000, 8_000
 MOST_FILES = 5_000  # of a folder; more are drawn at random
+WIDE_SHARE = 0.1  # of the files, so that the training is at the highest rate
 PROBED = 64  # files whose rate is looked at
 LEAST_CLEAN_S = 5.0
 SYNTHETIC = "synthetic"
@@ -201,7 +201,10 @@ def _files(folders: Sequence[str | Path]) -> tuple[list[str], list[Failure]]:
 
 
 def _rate(files: Sequence[str]) -> int:
-    """The rate of the training: 16 kHz, or 8 kHz where the sounds have no more."""
+    """The rate of the training: 16 kHz where one in ten sounds has as much, else 8 kHz.
+
+    Sounds of less are known to end where they end (see `keep_clip`), so a few of 16 kHz teach what lies above.
+    """
     rates = []
     for path in files[:: max(1, len(files) // PROBED)]:
         try:
@@ -209,7 +212,8 @@ def _rate(files: Sequence[str]) -> int:
                 rates.append(file.sample_rate)
         except VolnaError:
             continue
-    return LEAST_RATE if not rates else max(LEAST_RATE, min(HIGHEST_RATE, choose_rate(rates)))
+    wide = sum(rate >= 0.9 * HIGHEST_RATE for rate in rates)
+    return HIGHEST_RATE if rates and wide >= WIDE_SHARE * len(rates) else LEAST_RATE
 
 
 def _keep(
