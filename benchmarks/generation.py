@@ -27,7 +27,7 @@ from volna.audio.decode import decode
 from volna.audio.encode import encode
 from volna.audio.signal import level_db
 from volna.cli.options import parse_duration
-from volna.features.inversion import samples_from_mel
+from volna.features.refinement import sound_of_mel
 from volna.features.sounding import sounding_mel
 from volna.features.spectrum import stft
 from volna.tasks.generation.attributes import measured
@@ -74,9 +74,7 @@ def run(options: argparse.Namespace, scratch: Path) -> None:
     maker = load_maker(model)
     real = {"train": prepared(training, maker), "held": prepared(held, maker)}
     n = len(real["held"])
-    sets: dict[str, list[Sounds]] = {
-        "held-out sounds through Griffin-Lim (floor)": [resynthesised(real["held"], maker)]
-    }
+    sets: dict[str, list[Sounds]] = {"held-out sounds through their mel (floor)": [resynthesised(real["held"], maker)]}
     sets["generated"] = [made(maker, scratch, f"g{seed}", model, n, seed) for seed in SEEDS]
     if options.vocoder:
         sets["generated, neural vocoder"] = [
@@ -110,7 +108,7 @@ def prepared(files: list[str], maker: Maker) -> Sounds:
 
 def resynthesised(sounds: Sounds, maker: Maker) -> Sounds:
     config = maker.trained.mel_config
-    return [samples_from_mel(sounding_mel(sound, config), config, 64) for sound in sounds]
+    return [sound_of_mel(sounding_mel(sound, config), config) for sound in sounds]
 
 
 def made(maker: Maker, scratch: Path, name: str, model: Path, n: int, seed: int, **how: object) -> Sounds:

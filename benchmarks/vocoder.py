@@ -24,8 +24,8 @@ import numpy as np
 
 from volna.audio.decode import decode
 from volna.cli.progress import Progress
-from volna.features.inversion import magnitude_from_mel, samples_from_mel
-from volna.features.refinement import refined_sound
+from volna.features.inversion import samples_from_mel
+from volna.features.refinement import sound_of_mel
 from volna.features.sound_distance import mel_distance, multi_resolution_stft
 from volna.features.sounding import sounding_mel
 from volna.features.spectrum import MelConfig
@@ -104,15 +104,10 @@ def measured(files: list[str], trained: TrainedVocoder) -> dict[str, list[Row]]:
 
 
 def methods(config: MelConfig, trained: TrainedVocoder) -> dict[str, Callable[[Any], Any]]:
-    def held_to_mel(log_mel: Any) -> Any:
-        magnitude = magnitude_from_mel(log_mel, config)
-        turn = np.random.default_rng(0).random(magnitude.shape) * 2 * np.pi
-        return refined_sound((magnitude * np.exp(1j * turn)).astype(np.complex64), log_mel, config, n_iterations=32)
-
     return {
         "Griffin-Lim, 32": lambda mel: samples_from_mel(mel, config, 32),
         "Griffin-Lim, 64": lambda mel: samples_from_mel(mel, config, 64),
-        "held to the mel, 32, no network": held_to_mel,
+        "held to the mel, 32, no network": lambda mel: sound_of_mel(mel, config),
         "network alone": lambda mel: vocoded(trained, mel, n_iterations=0),
         "neural": lambda mel: vocoded(trained, mel),
     }

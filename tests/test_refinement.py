@@ -4,9 +4,9 @@ from test_inversion import CONFIG, RATE, N, vowel
 
 from volna.errors import InputError
 from volna.features.inversion import magnitude_from_mel, samples_from_mel
-from volna.features.refinement import reach, refined_piece, refined_sound
+from volna.features.refinement import reach, refined_piece, refined_sound, sound_of_mel
 from volna.features.sound_distance import mel_distance
-from volna.features.sounding import FLOOR, sounding_mel
+from volna.features.sounding import FLOOR, sounding_config, sounding_mel
 from volna.features.spectrum import stft
 
 
@@ -62,3 +62,16 @@ def test_silence_and_shapes():
     with pytest.raises(InputError, match="spectrum"):
         refined_sound(np.zeros((257, 11), np.complex64), silent, CONFIG)
     assert len(refined_sound(np.zeros((257, 1), np.complex64), silent[:, :1], CONFIG)) == 0
+
+
+def test_a_mel_alone_becomes_a_sound_of_that_mel() -> None:
+    config = sounding_config(8_000)
+    t = np.arange(8_000) / 8_000
+    real = (np.sin(2 * np.pi * 300 * t) * np.exp(-3 * t)).astype(np.float32)
+    real += 0.05 * np.random.default_rng(0).standard_normal(len(real)).astype(np.float32)
+    mel = sounding_mel(real, config)
+
+    def away(sound: np.ndarray) -> float:
+        return float(np.abs(sounding_mel(sound, config)[:, : mel.shape[1]] - mel[:, : 1 + len(sound) // 128]).mean())
+
+    assert away(sound_of_mel(mel, config)) < 0.6 * away(samples_from_mel(mel, config, 32))

@@ -50,7 +50,7 @@ def vocode() -> None:
 )
 @click.option("--model", metavar="FILE", help="A vocoder, as volna vocode train makes it.")
 @click.option("--iterations", "n_iterations", type=click.IntRange(min=0), metavar="N",
-              help="Of Griffin-Lim, or of the refinement after the network [default: 64; 8 to 32].")  # fmt: skip
+              help="Of Griffin-Lim, or of the refinement after the network [default: 64; 16 or 32].")  # fmt: skip
 @rate_option
 @seed_option
 @force_option

@@ -23,14 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Maker", "heard_for", "load_maker"]
 
-N_ITERATIONS = 64  # of Griffin-Lim
 LOUDEST = 0.98  # of full scale: what would be louder is turned down, not clipped
 FADE_S = 0.003  # at both ends, against clicks
 
 
 @dataclass
 class Maker:
-    """A generator with its parts unpacked; ``vocoder`` None for Griffin-Lim."""
+    """A generator with its parts unpacked; ``vocoder`` None for Griffin-Lim held to the mel."""
 
     trained: TrainedGenerator
     space: Space
@@ -64,9 +63,9 @@ class Maker:
     def samples(self, log_mel: Floats, seed: int) -> Floats:
         """A log-mel made audible, never beyond full scale."""
         if self.vocoder is None:
-            from volna.features.inversion import samples_from_mel
+            from volna.features.refinement import sound_of_mel
 
-            sound = samples_from_mel(log_mel, self.trained.mel_config, N_ITERATIONS, seed=seed)
+            sound = sound_of_mel(log_mel, self.trained.mel_config, seed=seed)
         else:
             from volna.models.vocoder_use import vocoded
 
