@@ -79,7 +79,7 @@ def trained_on(groups: dict[str, list[str]], held: list[str], work: Path, option
             (sounds / f"{group}-{k}{Path(file).suffix}").symlink_to(file)
     output = (options.keep or work) / f"{'-'.join(held)}.vocoder"
     with Progress() as progress:
-        made = vocode_train(sounds, output, time_budget_s=options.time_budget, force=True, progress=progress)
+        made = vocode_train(sounds, output, train_time_s=options.time_budget, force=True, progress=progress)
     print(f"held out {held}: {made.n_sounds} sounds, {made.sound_s} s, {made.steps} steps", file=sys.stderr)
     return output
 

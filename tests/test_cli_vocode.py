@@ -61,7 +61,7 @@ def test_by_default_the_workflow_chooses(verbs):
 def test_training(verbs):
     result = run("train", "sounds", "-o", "m.vocoder", "--time-budget", "90s", "--adversarial", "--seed", "3")
     assert result.exit_code == 0, result.output
-    assert (verbs["folder"], verbs["time_budget_s"], verbs["seed"]) == ("sounds", 90.0, 3)
+    assert (verbs["folder"], verbs["train_time_s"], verbs["seed"]) == ("sounds", 90.0, 3)
     assert verbs["adversarial"]
     assert not verbs["resume"]
     assert "3.2 million parameters, 12.0 MB" in result.stdout
@@ -72,7 +72,7 @@ def test_training(verbs):
 
 def test_ten_minutes_by_default(verbs):
     run("train", "sounds")
-    assert verbs["time_budget_s"] == 600.0
+    assert verbs["train_time_s"] == 600.0
     assert verbs["output"] == "vocoder.safetensors"
 
 

@@ -42,7 +42,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         encode(folder / "clean" / f"{k}.wav", speech_like(3.0, RATE, seed=k), RATE)
         encode(folder / "noise" / f"{k}.wav", noise_like("car", 2.0, RATE, seed=k), RATE)
     report = denoise_train(
-        folder / "clean", folder / "noise", folder / "d.safetensors", time_budget_s=60, max_steps=2, jobs=1
+        folder / "clean", folder / "noise", folder / "d.safetensors", train_time_s=60, max_steps=2, jobs=1
     )
     assert report.steps == 2
     assert (report.n_clean, report.n_noises, report.sample_rate, report.top_hz) == (3, 3, RATE, 4000)
@@ -225,7 +225,7 @@ def test_too_little_clean_sound_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="found none"):
         denoise_train(tmp_path / "nothing", output=tmp_path / "d.safetensors")
     with pytest.raises(InputError, match="time budget"):
-        denoise_train(tmp_path / "clean", output=tmp_path / "d.safetensors", time_budget_s=0)
+        denoise_train(tmp_path / "clean", output=tmp_path / "d.safetensors", train_time_s=0)
 
 
 def test_the_rate_of_the_training_is_that_of_the_sounds(tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ def test_the_rate_of_the_training_is_that_of_the_sounds(tmp_path: Path) -> None:
 
 def test_a_training_is_taken_up_again(model: Path) -> None:
     folder = model.parent
-    again = denoise_train(folder / "clean", folder / "noise", model, time_budget_s=60, max_steps=3, resume=True, jobs=1)
+    again = denoise_train(folder / "clean", folder / "noise", model, train_time_s=60, max_steps=3, resume=True, jobs=1)
     assert again.resumed
     assert again.steps == 3
     with pytest.raises(InputError, match="--force"):
@@ -283,7 +283,7 @@ def test_the_training_command_prints_its_report(
     result = registered.invoke(command, options)
     assert result.exit_code == 0, result.output
     assert "+6.5 dB SI-SDR; Wiener filter +4.0 dB" in result.stdout
-    assert (given["clean"], given["noise"], given["time_budget_s"]) == (["a", "b"], "n", 90.0)
+    assert (given["clean"], given["noise"], given["train_time_s"]) == (["a", "b"], "n", 90.0)
     assert json.loads(registered.invoke(command, [*options, "--json"]).stdout)["steps"] == 7
 
 

@@ -278,7 +278,7 @@ def test_nothing_to_resume_is_said(folder, tmp_path, no_child):
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"), [({"sample_rate": 9_000}, "9000"), ({"time_budget_s": 0}, "budget"), ({"steps": 0}, "step")]
+    ("settings", "words"), [({"sample_rate": 9_000}, "9000"), ({"train_time_s": 0}, "budget"), ({"steps": 0}, "step")]
 )
 def test_trainings_that_make_no_sense_are_refused(folder, tmp_path, settings, words):
     with pytest.raises(InputError, match=words):

@@ -113,7 +113,7 @@ def train(folder: str, output: str, as_json: bool, time_budget: float, **options
     from volna import workflows
 
     with Progress() as progress:
-        trained = workflows.codec_train(folder, output, time_budget_s=time_budget, progress=progress, **options)
+        trained = workflows.codec_train(folder, output, train_time_s=time_budget, progress=progress, **options)
     if as_json:
         emit_json(trained)
     else:

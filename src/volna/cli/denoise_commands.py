@@ -89,7 +89,7 @@ def train(clean: tuple[str, ...], output: str, as_json: bool, train_time: float,
     from volna import workflows
 
     with Progress() as progress:
-        options |= {"output": output, "time_budget_s": train_time, "progress": progress}
+        options |= {"output": output, "train_time_s": train_time, "progress": progress}
         report = workflows.denoise_train(list(clean), **options)
     if as_json:
         emit_json(report)

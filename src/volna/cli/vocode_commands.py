@@ -78,7 +78,7 @@ def vocode_file(source: str, output: str, as_json: bool, sample_rate: str | None
 @click.argument("folder")
 @click.option("-o", "--output", default="vocoder.safetensors", show_default=True, metavar="FILE", help="The vocoder.")
 @rate_option
-@click.option("--time-budget", "time_budget_s", type=Duration(), default="10m", show_default=True,
+@click.option("--time-budget", "--train-time", "train_time_s", type=Duration(), default="10m", show_default=True,
               help="Longest training: 90s, 5m, 1h.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Steps at most [default: 8000].")
 @click.option("--adversarial", is_flag=True, help="Let a second network judge the spectra in the later part.")

@@ -55,7 +55,7 @@ def codec_train(
     folder: str | Path,
     output: str | Path,
     *,
-    time_budget_s: float = 600.0,
+    train_time_s: float = 600.0,
     sample_rate: int | None = None,
     resume: bool = False,
     seed: int = 0,
@@ -71,7 +71,7 @@ def codec_train(
         Sounds, walked recursively. The more they are like what will be encoded, the better.
     output : str or Path
         The model, one file. Beside it comes a work folder for ``resume``.
-    time_budget_s : float
+    train_time_s : float
         Seconds of training at most.
     sample_rate : int, optional
         Hz inside the codec, one of `volna.features.sounding.SOUNDING_RATES`; by default what half of the files reach.
@@ -99,12 +99,12 @@ def codec_train(
 
     Examples
     --------
-    >>> codec_train("talks", "talks.codec", time_budget_s=600).kbps  # doctest: +SKIP
+    >>> codec_train("talks", "talks.codec", train_time_s=600).kbps  # doctest: +SKIP
     [0.75, 1.0, 1.5, 2.0, 3.0, 4.5, 6.0]
     """
     started_s = time.monotonic()
     target, progress, n_jobs = Path(output).expanduser(), progress or silent, jobs or default_jobs()
-    _check(sample_rate, time_budget_s)
+    _check(sample_rate, train_time_s)
     check_free(target, force=force or resume)
     work = target.with_name(target.name + ".work")
     with learning.training_lock(work) as free:
@@ -113,7 +113,7 @@ def codec_train(
         kept, left_out = keep_sounds(folder, work, sample_rate, seed=seed, jobs=n_jobs, progress=progress)
         if not resume:
             (work / STATE_NAME).unlink(missing_ok=True)
-        fit = {"time_budget_s": time_budget_s, "seed": seed}
+        fit = {"time_budget_s": train_time_s, "seed": seed}
         task = {"folder": str(work), "names": kept.names, "sample_rate": kept.sample_rate, "fit": fit}
         task |= {"settings": SIZES, "state_file": str(work / STATE_NAME)}
         task["fingerprint"] = _fingerprint(task)
@@ -139,11 +139,11 @@ def codec_train(
     )
 
 
-def _check(sample_rate: int | None, time_budget_s: float) -> None:
+def _check(sample_rate: int | None, train_time_s: float) -> None:
     if sample_rate is not None:
         sounding_config(sample_rate)  # refuses a rate that there are no frames for
-    if not time_budget_s > 0:
-        raise InputError(f"expected a time budget above 0 s, got {time_budget_s:g}")
+    if not train_time_s > 0:
+        raise InputError(f"expected a time budget above 0 s, got {train_time_s:g}")
 
 
 def _train(task: Mapping[str, Any], n_jobs: int, progress: Progress) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def denoise_train(
     noise: str | Path = SYNTHETIC,
     output: str | Path = "denoiser.safetensors",
     *,
-    time_budget_s: float = 600.0,
+    train_time_s: float = 600.0,
     max_steps: int = 6_000,
     resume: bool = False,
     seed: int = 0,
@@ -112,7 +112,7 @@ def denoise_train(
         Folder of noises, or ``"synthetic"`` for those of `volna.synthesis.noises`.
     output : str or Path
         The file; its work folder lies beside it.
-    time_budget_s, max_steps
+    train_time_s, max_steps
         Whichever comes first.
     resume : bool
         Go on from the last state of the same training.
@@ -142,8 +142,8 @@ def denoise_train(
     8000.0
     """
     target, said, n_jobs = Path(output).expanduser(), progress or silent, jobs or default_jobs()
-    if not time_budget_s > 0 or max_steps < 1:
-        raise InputError(f"expected a time budget above 0 s and a step at least, got {time_budget_s:g}, {max_steps}")
+    if not train_time_s > 0 or max_steps < 1:
+        raise InputError(f"expected a time budget above 0 s and a step at least, got {train_time_s:g}, {max_steps}")
     check_free(target, force=force or resume)
     started_s = time.monotonic()
     folders = [clean] if isinstance(clean, str | Path) else list(clean)
@@ -164,7 +164,7 @@ def denoise_train(
             raise InputError(f"{noise}: none of its sounds could be heard")
     training = {
         "sample_rate": rate, "n_bins": int(rate / 2 / BIN_HZ) + 1, "max_steps": max_steps,
-        "time_budget_s": time_budget_s, "seed": seed,
+        "time_budget_s": train_time_s, "seed": seed,
     }  # fmt: skip
     settings = _settings(work, voices, noises, training, n_jobs, resume)
     result = _trained(settings, n_jobs, said)

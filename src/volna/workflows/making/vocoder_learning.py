@@ -73,7 +73,7 @@ def vocode_train(
     output: str | Path = "vocoder.safetensors",
     *,
     sample_rate: int | None = None,
-    time_budget_s: float = 600.0,
+    train_time_s: float = 600.0,
     steps: int | None = None,
     adversarial: bool = False,
     resume: bool = False,
@@ -92,7 +92,7 @@ def vocode_train(
         The vocoder. Beside it ``<output>.work``: the decoded sounds, and the state that `resume` goes on from.
     sample_rate : int, optional
         Hz, one of 8000, 16000, 22050, 24000, 44100 and 48000; by default what half of the files reach.
-    time_budget_s : float
+    train_time_s : float
         Seconds of training at most.
     steps : int, optional
         Steps at most; with a number of them and time to spare the result is the same every time.
@@ -122,19 +122,19 @@ def vocode_train(
 
     Examples
     --------
-    >>> vocode_train("sounds", "vocoder.safetensors", time_budget_s=60).sample_rate  # doctest: +SKIP
+    >>> vocode_train("sounds", "vocoder.safetensors", train_time_s=60).sample_rate  # doctest: +SKIP
     16000
     """
     started_s = time.monotonic()
     target, said, n_jobs = Path(output).expanduser(), progress or silent, jobs or default_jobs()
-    _check(sample_rate, time_budget_s, steps)
+    _check(sample_rate, train_time_s, steps)
     check_free(target, force=force or resume)
     work = target.with_name(target.name + ".work")
     with training_lock(work) as free:
         if not free:
             raise ModelError(f"{work}: another run is training there; wait for it to end")
         kept, left_out = keep_sounds(folder, work, sample_rate, seed=seed, jobs=n_jobs, progress=said)
-        result = _train(kept, work, time_budget_s, steps, adversarial, resume, seed, n_jobs, said)
+        result = _train(kept, work, train_time_s, steps, adversarial, resume, seed, n_jobs, said)
     with new_file(target, force=force or resume) as file:
         file.write(result["file"])
     summary = result["summary"]
@@ -244,17 +244,17 @@ def _files_of(folder: str | Path, progress: Progress | None) -> tuple[list[str],
     return files, failures
 
 
-def _check(sample_rate: int | None, time_budget_s: float, steps: int | None) -> None:
+def _check(sample_rate: int | None, train_time_s: float, steps: int | None) -> None:
     if sample_rate is not None and sample_rate not in SOUNDING_RATES:
         raise InputError(f"expected a sample_rate of {', '.join(map(str, SOUNDING_RATES))} Hz, got {sample_rate}")
-    if not time_budget_s > 0:
-        raise InputError(f"expected a time budget above 0 s, got {time_budget_s:g}")
+    if not train_time_s > 0:
+        raise InputError(f"expected a time budget above 0 s, got {train_time_s:g}")
     if steps is not None and steps < 1:
         raise InputError(f"expected at least one step, got {steps}")
 
 
 def _train(
-    kept: KeptSounds, work: Path, time_budget_s: float, steps: int | None, adversarial: bool, resume: bool, seed: int,
+    kept: KeptSounds, work: Path, train_time_s: float, steps: int | None, adversarial: bool, resume: bool, seed: int,
     n_threads: int, said: Progress,
 ) -> dict[str, Any]:  # fmt: skip
     """Train in a child, which this process outlives with little memory; its ``file``, ``history`` and ``summary``."""
@@ -268,7 +268,7 @@ def _train(
         "names": kept.names,
         "sample_rate": kept.sample_rate,
         "training": training,
-        "fit": {"time_budget_s": time_budget_s, "seed": seed} | ({"max_steps": steps} if steps else {}),
+        "fit": {"time_budget_s": train_time_s, "seed": seed} | ({"max_steps": steps} if steps else {}),
         "state_file": os.fspath(state),
         "fingerprint": hashlib.sha256(about.encode()).hexdigest()[:16],
         "n_threads": n_threads,
