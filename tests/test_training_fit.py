@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from volna.errors import InputError, ModelError
+from volna.training import fit as fit_module
 from volna.training.fit import FitConfig, fit, run_through
 
 QUICK = {"time_budget_s": None, "val_every": 10, "lr": 0.05, "ema": 0.5}
@@ -54,29 +55,23 @@ def test_the_best_average_is_kept_and_training_stops_where_nothing_improves():
     assert torch.equal(weights(fitted.model), seen[1])
 
 
-def test_a_killed_training_resumes_to_the_same_weights(tmp_path):
-    config = FitConfig(max_steps=30, **QUICK)
+def test_a_killed_training_resumes_to_the_same_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(fit_module, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(fit_module, "REPORT_EVERY_S", 0.0)
+    config, saved = FitConfig(max_steps=30, **QUICK), {"state_file": tmp_path / "state", "fingerprint": "a"}
     whole = run_through(fit(line(), draw, loss_of, validate=None, config=config))
+    steps = fit(line(), draw, loss_of, validate=None, config=config, **saved)
+    assert next(event for event in steps if event["step"] == 13)["fraction"] < 1
+    steps.close()  # as a kill would: nothing more is saved
+    taken = []
 
-    state_file = tmp_path / "state"
-    first = FitConfig(max_steps=13, **QUICK)
-    # the schedule follows the share of the steps, so the first part runs as part of the whole and is then cut off
-    steps = fit(line(), draw, loss_of, validate=None, config=config, state_file=state_file, fingerprint="a")
-    import volna.training.fit as module
+    def counted(rng):
+        taken.append(1)
+        return draw(rng)
 
-    saved = module.SAVE_EVERY_S
-    module.SAVE_EVERY_S = 0.0
-    try:
-        for event in steps:
-            if event["step"] >= first.max_steps:
-                break
-        steps.close()
-    finally:
-        module.SAVE_EVERY_S = saved
-    again = run_through(
-        fit(line(), draw, loss_of, validate=None, config=config, state_file=state_file, fingerprint="a")
-    )
+    again = run_through(fit(line(), counted, loss_of, validate=None, config=config, **saved))
     assert again.summary["resumed"]
+    assert len(taken) == 30 - 13
     assert torch.equal(weights(again.model), weights(whole.model))
 
 
